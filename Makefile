@@ -1,0 +1,29 @@
+# What people run and what CI runs. `make install` alone makes .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install search test check format
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "leafsearch needs Python 3.11 or newer")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+search: install  ## the whole job on digits: search, promotion, ensemble, report in runs/
+	$(BIN)/python search.py
+
+test: install
+	$(BIN)/python -m pytest
+
+check: install  ## format, lint, types, tests: exactly what CI runs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(MAKE) test
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .

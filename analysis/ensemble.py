@@ -1,0 +1,81 @@
+"""Ensemble: greedy selection with replacement on out-of-fold predictions (Caruana et al., ICML 2004)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from trainables.data.folds import Folds
+from trainables.data.kaggle import ImageData
+from trainables.layout import SearchFolder, load_json, save_json, write_whole
+from trainables.scores import accuracy, accuracy_se, goodness, log_loss, score
+from trainables.trial import oof_pred_probs, trial_test_probs
+
+ROUNDS = 25
+
+
+def select(
+    pred_probs: NDArray[np.floating], labels: NDArray[np.integer], metric: str, rounds: int = ROUNDS
+) -> list[int]:
+    """How often each member is picked. `pred_probs` (M, N, K) out of sample, `labels` (N,).
+
+    Each round adds the member that makes the mean best, the same one again if need be; the picks up to the best
+    round count, the earliest among equals. Ties between members go to the first.
+    """
+    total = np.zeros(pred_probs.shape[1:])
+    picks: list[int] = []
+    goods: list[float] = []
+    for done in range(1, rounds + 1):
+        candidates = [goodness(metric, score(metric, (total + probs) / done, labels)) for probs in pred_probs]
+        pick = int(np.argmax(candidates))
+        total += pred_probs[pick]
+        picks.append(pick)
+        goods.append(candidates[pick])
+    kept = picks[: int(np.argmax(goods)) + 1]
+    return [kept.count(member) for member in range(len(pred_probs))]
+
+
+def blend(pred_probs: Sequence[NDArray[np.floating]], weights: Sequence[float]) -> NDArray[np.float64]:
+    """The weighted mean (N, K) of members' probabilities; weights sum to 1."""
+    mixed: NDArray[np.float64] = np.einsum("m,mnk->nk", np.asarray(weights), np.asarray(pred_probs, dtype=np.float64))
+    return mixed
+
+
+def choose(search: SearchFolder, data: ImageData, folds: Folds, promoted: list[int], metric: str) -> dict[str, Any]:
+    """Select among the promoted trials; writes ensemble.json and oof.csv and returns the former's content."""
+    members = np.stack([oof_pred_probs(search, number, folds) for number in promoted])
+    counts = select(members, data.labels, metric)
+    chosen = [(number, count) for number, count in zip(promoted, counts, strict=True) if count]
+    weights = [count / sum(counts) for _, count in chosen]
+    probs = blend([members[promoted.index(number)] for number, _ in chosen], weights)
+    share = accuracy(probs, data.labels)
+    ensemble = {
+        "members": [number for number, _ in chosen],
+        "weights": weights,
+        "oof_accuracy": share,
+        "oof_se": accuracy_se(share, len(data.labels)),
+        "oof_loss": log_loss(probs, data.labels),
+        "fold_hash": folds.hash,
+    }
+    save_json(search.ensemble, ensemble)
+    table = pd.DataFrame({"image_id": data.image_ids, "label": data.labels, "fold": folds.fold_of})
+    table["prediction"] = probs.argmax(1)
+    table = pd.concat([table, pd.DataFrame(probs, columns=[f"p{k}" for k in range(probs.shape[1])])], axis=1)
+    write_whole(search.oof, table.to_csv(index=False))
+    return ensemble
+
+
+def ensemble_test_probs(search: SearchFolder) -> NDArray[np.float64]:
+    """The ensemble's test probabilities (n, K), from its members' fold predictions."""
+    ensemble = load_json(search.ensemble)
+    n_folds = load_json(search.folds)["count"]
+    return blend([trial_test_probs(search, number, n_folds) for number in ensemble["members"]], ensemble["weights"])
+
+
+def submission(image_ids: Sequence[str], pred_probs: NDArray[np.floating]) -> str:
+    """`image_id,label` as CSV text, rows as given."""
+    return pd.DataFrame({"image_id": list(image_ids), "label": pred_probs.argmax(1)}).to_csv(index=False)

@@ -1,0 +1,105 @@
+"""Pictures of a search. Each takes tidy frames and returns a matplotlib figure."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.loading import Found
+
+COLOURS = {"finished": "#1b7837", "stopped": "#b8b8b8", "diverged": "#b2182b", "failed": "#b2182b", "best": "#08519c"}
+_NAMES = {"val_loss": "validation loss (fold 0)", "val_accuracy": "validation accuracy (fold 0)"}
+
+
+def search_curves(found: Found) -> Figure:
+    """Every trial's loss and accuracy against the epoch, rungs as dashed lines, the best trial in blue."""
+    figure = Figure(figsize=(10, 3.8), layout="constrained")
+    for axes, metric in zip(figure.subplots(1, 2), ("val_loss", "val_accuracy"), strict=True):
+        _curves(axes, found, metric)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def _curves(axes: Axes, found: Found, metric: str) -> None:
+    best = found.summary["best_trial"]["trial"]
+    named: set[str] = set()
+    for number, rows in found.epochs.groupby("trial"):
+        kind = "best" if number == best else str(rows["status"].iloc[0])
+        label = None if kind in named else {"best": f"best trial ({best:03d})"}.get(kind, kind)
+        named.add(kind)
+        on_top = 3 if kind == "best" else 2 if kind == "finished" else 1
+        colour = COLOURS.get(kind, "#888888")
+        axes.plot(
+            rows["epoch"], rows[metric], color=colour, lw=2 if kind == "best" else 1.2, label=label, zorder=on_top
+        )
+        axes.plot(rows["epoch"].iloc[-1], rows[metric].iloc[-1], "o", color=colour, ms=4, zorder=on_top)
+    for rung in found.about["rungs"]:
+        axes.axvline(rung, color="#999999", lw=0.8, ls="--", zorder=0)
+        axes.text(
+            rung, 1.01, f"rung {rung}", transform=axes.get_xaxis_transform(), ha="center", fontsize=8, color="#666666"
+        )
+    axes.set(xlabel="epoch", ylabel=_NAMES[metric])
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def promoted_bars(summary: dict[str, Any]) -> Figure:
+    """Cross-validated accuracy of each promoted trial and of the ensemble, with one standard error."""
+    names = [f"trial {row['trial']:03d}" for row in summary["promoted"]] + ["ensemble"]
+    ensemble = summary["ensemble"]
+    shares = [row["cv_accuracy"] for row in summary["promoted"]] + [ensemble["oof_accuracy"]]
+    errors = [row["cv_se"] for row in summary["promoted"]] + [ensemble["oof_se"]]
+    figure = Figure(figsize=(5, 0.6 + 0.45 * len(names)), layout="constrained")
+    axes = figure.subplots()
+    colours = [COLOURS["finished"]] * (len(names) - 1) + [COLOURS["best"]]
+    axes.errorbar(shares, range(len(names)), xerr=errors, fmt="none", ecolor=colours, elinewidth=2, capsize=4)
+    axes.scatter(shares, range(len(names)), c=colours, zorder=3)
+    axes.set(yticks=range(len(names)), yticklabels=names, xlabel="out-of-fold accuracy on labels as given, ± 1 SE")
+    axes.invert_yaxis()
+    axes.margins(y=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def tta_curves(found: Found, metric: str = "val_loss") -> Figure:
+    """What further test-time views change: the metric at each count, less the metric at one view, for each trial."""
+    figure = Figure(figsize=(5, 3), layout="constrained")
+    axes = figure.subplots()
+    best = found.summary["best_trial"]["trial"]
+    for number, rows in found.tta.groupby("trial"):
+        colour, width = (COLOURS["best"], 2.0) if number == best else ("#b8b8b8", 1.0)
+        axes.plot(rows["tta_count"], rows[metric] - rows[metric].iloc[0], color=colour, lw=width)
+    axes.axhline(0, color="#444444", lw=0.8)
+    axes.set(xlabel="TTA count (views averaged)", ylabel=f"change in {metric}")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def parameter_scatter(trials: pd.DataFrame, metric: str = "val_loss") -> Figure:
+    """Each searched number against the metric where the trial ended; larger dots trained longer."""
+    names = ["t1", "t2", "smoothing", "image_size", "batch_size", "tta_count", "learning_rate"]
+    varying = [name for name in names if trials[name].nunique() > 1]
+    figure = Figure(figsize=(2.4 * max(1, len(varying)), 2.8), layout="constrained")
+    panels = figure.subplots(1, max(1, len(varying)), sharey=True, squeeze=False)[0]
+    shown = trials.dropna(subset=[metric])
+    for axes, name in zip(panels, varying, strict=False):
+        for backbone, rows in shown.groupby("backbone"):
+            axes.scatter(rows[name], rows[metric], s=12 + 6 * rows["epoch"], alpha=0.7, label=str(backbone))
+        axes.set(xlabel=name, xscale="log" if name == "learning_rate" else "linear")
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel(metric)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=max(1, len(labels)), frameon=False)
+    return figure
+
+
+def to_svg(figure: Figure) -> str:
+    """The figure as SVG text for a page, its text as outlines so that it needs no font."""
+    content = io.StringIO()
+    figure.savefig(content, format="svg")
+    text = content.getvalue()
+    return text[text.index("<svg") :]

@@ -1,0 +1,74 @@
+"""`load(OUT)`: a search as tidy pandas frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from search_spaces.errors import InputError
+from trainables.layout import SearchFolder, load_json
+from trainables.trial import Trial, load_trials
+
+
+@dataclass(frozen=True)
+class Found:
+    """A search in OUT, finished or not. Every frame is made afresh from the files, once."""
+
+    search: SearchFolder
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """What the search is: space, data, seed, hashes, command."""
+        return dict(load_json(self.search.search))
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """summary.json; there once the search is finished."""
+        return dict(load_json(self.search.summary))
+
+    @cached_property
+    def trial_list(self) -> list[Trial]:
+        """Every trial as its folder tells it."""
+        return load_trials(self.search)
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """One row a trial: `trial`, `status`, `epoch`, last `val_loss` and `val_accuracy`, and its recipe's fields."""
+        rows = []
+        for trial in self.trial_list:
+            last = {name: trial.last(name) for name in ("val_loss", "val_accuracy")} if trial.epoch else {}
+            rows.append(
+                {"trial": trial.number, "status": trial.status, "epoch": trial.epoch} | last | trial.recipe.to_dict()
+            )
+        return pd.DataFrame(rows)
+
+    @cached_property
+    def epochs(self) -> pd.DataFrame:
+        """One row a trial and epoch of the search on fold 0."""
+        parts = [
+            trial.epochs.assign(trial=trial.number, status=trial.status) for trial in self.trial_list if trial.epoch
+        ]
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+    @cached_property
+    def tta(self) -> pd.DataFrame:
+        """One row a trial and TTA count: its scores at the epoch where it was last scored at every count."""
+        rows: list[dict[str, Any]] = []
+        for trial in self.trial_list:
+            path = self.search.trial(trial.number).fold(0).tta_curve
+            if path.exists():
+                stored = load_json(path)
+                rows += [{"trial": trial.number, "epoch": stored["epoch"], **point} for point in stored["curve"]]
+        return pd.DataFrame(rows)
+
+
+def load(out: str | Path) -> Found:
+    """The search in the folder OUT. `InputError` where there is none."""
+    search = SearchFolder(Path(out).resolve())
+    if not search.search.exists():
+        raise InputError(f"{search.path} holds no search (it has no {search.search.name})")
+    return Found(search)

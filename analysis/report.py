@@ -1,0 +1,54 @@
+"""report.html: what was found, how sure we are, how to repeat it. One file, no outside resource.
+
+python -m analysis.report OUT        # write it again
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader
+
+from analysis import figures
+from analysis.loading import Found, load
+from search_spaces.errors import InputError
+from trainables.layout import write_whole
+
+_RECIPE = ("backbone", "image_size", "batch_size", "learning_rate", "t1", "t2", "smoothing", "tta_count")
+
+
+def write_report(found: Found) -> Path:
+    """Draw the finished search in OUT/report.html; returns its path."""
+    page = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True)
+    page.filters["percent"] = lambda share: f"{100 * share:.2f} %"
+    metric = found.summary["metric"]
+    html = page.get_template("report.html.j2").render(
+        about=found.about,
+        summary=found.summary,
+        recipe_fields=_RECIPE,
+        trials=found.trials.to_dict("records"),
+        curves=figures.to_svg(figures.search_curves(found)),
+        bars=figures.to_svg(figures.promoted_bars(found.summary)),
+        tta=figures.to_svg(figures.tta_curves(found, metric)),
+        scatter=figures.to_svg(figures.parameter_scatter(found.trials, metric)),
+    )
+    write_whole(found.search.report, html)
+    return found.search.report
+
+
+def main() -> int:
+    """Write the report of OUT again."""
+    if len(sys.argv) != 2:
+        print("usage: python -m analysis.report OUT", file=sys.stderr)
+        return 2
+    try:
+        print(write_report(load(sys.argv[1])))
+    except InputError as error:
+        print(f"analysis.report: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

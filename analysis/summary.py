@@ -1,0 +1,96 @@
+"""summary.json: the search in numbers. The only place that opens the true labels, where there are any."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.ensemble import ensemble_test_probs
+from trainables.data.digits import TRUE_LABELS
+from trainables.data.folds import Folds
+from trainables.data.kaggle import ImageData
+from trainables.layout import SearchFolder, load_array, load_json, save_json
+from trainables.scores import accuracy, accuracy_se, log_loss
+from trainables.trial import Trial, load_trials, oof_pred_probs, trial_test_probs
+
+
+def summarize(search: SearchFolder, data: ImageData, folds: Folds, wall_s: float) -> dict[str, Any]:
+    """Everything that the report says, from the files of a search whose ensemble is predicted; writes summary.json."""
+    about, promoted = load_json(search.search), load_json(search.promoted)
+    trials = {trial.number: trial for trial in load_trials(search)}
+    truth = true_test_labels(data)
+    summary = {
+        "best_trial": _best_trial(search, trials[promoted[0]], truth),
+        "promoted": [_promoted(search, trials[number], data, folds, truth) for number in promoted],
+        "ensemble": load_json(search.ensemble),
+        "epochs_trained": sum(trial.epoch for trial in trials.values()),
+        "epochs_without_stopping": sum(trial.recipe.epochs for trial in trials.values()),
+        "statuses": pd.Series([trial.status for trial in trials.values()]).value_counts().to_dict(),
+        "fold_hash": folds.hash,
+        "code_hash": about["code_hash"],
+        "seed": about["seed"],
+        "metric": about["metric"],
+        "wall_s": round(wall_s, 1),
+        "command": about["command"],
+    }
+    if truth is not None:
+        summary["ensemble"]["test_accuracy"] = accuracy(ensemble_test_probs(search), truth)
+    save_json(search.summary, summary)
+    return summary
+
+
+def true_test_labels(data: ImageData) -> NDArray[np.int64] | None:
+    """The true labels of the test images, in the sample's order; None where nobody knows them."""
+    path = data.root / TRUE_LABELS
+    if not path.exists():
+        return None
+    table = pd.read_csv(path, dtype={"image_id": str}).set_index("image_id")["label"]
+    return table.loc[list(data.test_ids)].to_numpy(np.int64)
+
+
+def _best_trial(search: SearchFolder, trial: Trial, truth: NDArray[np.int64] | None) -> dict[str, Any]:
+    """The winner of fold 0, as one net."""
+    best = {
+        "trial": trial.number,
+        "recipe": trial.recipe.to_dict(),
+        "status": trial.status,
+        "epoch": trial.epoch,
+        "val_loss": trial.last("val_loss"),
+        "val_accuracy": trial.last("val_accuracy"),
+    }
+    if truth is not None:
+        best["test_accuracy"] = accuracy(load_array(search.trial(trial.number).fold(0).test_probs), truth)
+    return best
+
+
+def _promoted(
+    search: SearchFolder, trial: Trial, data: ImageData, folds: Folds, truth: NDArray[np.int64] | None
+) -> dict[str, Any]:
+    probs = oof_pred_probs(search, trial.number, folds)
+    share = accuracy(probs, data.labels)
+    row = {
+        "trial": trial.number,
+        "recipe": trial.recipe.to_dict(),
+        "cv_accuracy": share,
+        "cv_se": accuracy_se(share, len(data.labels)),
+        "cv_loss": log_loss(probs, data.labels),
+        "folds": [_fold(probs, data.labels, folds, fold) for fold in range(folds.count)],
+    }
+    if truth is not None:
+        row["test_accuracy"] = accuracy(trial_test_probs(search, trial.number, folds.count), truth)
+    return row
+
+
+def _fold(probs: NDArray[np.floating], labels: NDArray[np.int64], folds: Folds, fold: int) -> dict[str, Any]:
+    rows = folds.split(fold)[1]
+    share = accuracy(probs[rows], labels[rows])
+    return {
+        "fold": fold,
+        "images": len(rows),
+        "accuracy": share,
+        "se": accuracy_se(share, len(rows)),
+        "loss": log_loss(probs[rows], labels[rows]),
+    }

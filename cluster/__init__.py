@@ -1,0 +1,1 @@
+"""Where and how long: Ray, the scheduler, promotion, resources, progress."""

@@ -1,0 +1,101 @@
+"""ASHA (Li et al., arXiv 1810.05934) with exact rungs that survive the driver, on Ray's scheduler interface.
+
+The rule is Ray's own stopping variant: at a rung a trial stops if its value is worse than the best 1/factor of the
+values recorded there before it (the percentile is interpolated as numpy does); the first arrival and ties go on.
+Nobody waits for anybody. What differs from Ray's class: rungs are whole numbers, a value is only ever recorded at
+the rung that the trial reported, a diverged trial is never ranked, and the table is on disk after every decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ray.tune.execution.tune_controller import TuneController
+from ray.tune.experiment import Trial as RayTrial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from trainables.layout import load_json, save_json
+from trainables.scores import goodness
+
+GRACE_EPOCHS = 2
+REDUCTION_FACTOR = 3
+
+
+def rung_epochs(epochs: int, grace: int = GRACE_EPOCHS, factor: int = REDUCTION_FACTOR) -> tuple[int, ...]:
+    """Epochs at which a trial may be stopped: grace * factor^k, below `epochs`."""
+    rungs = []
+    epoch = grace
+    while epoch < epochs:
+        rungs.append(epoch)
+        epoch *= factor
+    return tuple(rungs)
+
+
+def goes_on(good: float, recorded: Collection[float], factor: int = REDUCTION_FACTOR) -> bool:
+    """Whether a trial that is `good` (higher is better) passes a rung where `recorded` stood before it."""
+    if not recorded:
+        return True
+    return good >= float(np.percentile(list(recorded), 100.0 * (1.0 - 1.0 / factor)))
+
+
+@dataclass
+class RungTable:
+    """What every trial was worth at every rung, and which were stopped where. Kept in a JSON file."""
+
+    path: Path
+    metric: str
+    rungs: tuple[int, ...]
+    values: dict[int, dict[int, float]] = field(default_factory=dict)
+    """By rung, then by trial; as the metric stands in tables."""
+    stopped: dict[int, int] = field(default_factory=dict)
+    """Epoch at which a trial was stopped."""
+
+    @classmethod
+    def open(cls, path: Path, metric: str, rungs: tuple[int, ...]) -> RungTable:
+        """The table of a search that goes on, or an empty one."""
+        table = cls(path, metric, rungs)
+        if path.exists():
+            stored = load_json(path)
+            table.values = {int(r): {int(t): v for t, v in at.items()} for r, at in stored["values"].items()}
+            table.stopped = {int(trial): epoch for trial, epoch in stored["stopped"].items()}
+        return table
+
+    def judge(self, trial: int, epoch: int, value: float) -> bool:
+        """Record a trial's value and say whether it goes on. A second report of the same rung changes nothing."""
+        if trial in self.stopped:
+            return False
+        if epoch not in self.rungs or trial in self.values.get(epoch, {}):
+            return True
+        here = self.values.setdefault(epoch, {})
+        passes = goes_on(goodness(self.metric, value), [goodness(self.metric, v) for v in here.values()])
+        here[trial] = value
+        if not passes:
+            self.stopped[trial] = epoch
+        self.save()
+        return passes
+
+    def save(self) -> None:
+        values = {str(rung): {str(trial): v for trial, v in here.items()} for rung, here in self.values.items()}
+        stopped = {str(trial): epoch for trial, epoch in self.stopped.items()}
+        save_json(self.path, {"metric": self.metric, "rungs": self.rungs, "values": values, "stopped": stopped})
+
+
+class Asha(FIFOScheduler):  # type: ignore[misc]
+    """Ray Tune's view of a `RungTable`: trials run in the order of their numbers, one bracket."""
+
+    _supports_buffered_results = False
+
+    def __init__(self, table: RungTable) -> None:
+        super().__init__()
+        self._table = table
+
+    def on_trial_result(self, tune_controller: TuneController, trial: RayTrial, result: dict[str, Any]) -> str:
+        """Ray asks after every report: CONTINUE or STOP."""
+        if result["diverged"]:
+            return str(TrialScheduler.STOP)
+        passes = self._table.judge(trial.config["trial"], result["epoch"], result[self._table.metric])
+        return str(TrialScheduler.CONTINUE if passes else TrialScheduler.STOP)

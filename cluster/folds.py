@@ -1,0 +1,108 @@
+"""All folds of the promoted trials, and their test predictions, side by side on the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from cluster.plan import Plan
+from cluster.progress import bar
+from cluster.promotion import best, standings
+from cluster.resources import Slots
+from cluster.tuner import SearchFailed
+from search_spaces.recipe import Recipe
+from trainables.data.folds import Folds
+from trainables.data.kaggle import load_data
+from trainables.layout import SearchFolder, load_json, save_array, save_json
+from trainables.train import Setting, train
+from trainables.trial import Trial, load_epochs
+
+_ATTEMPTS_AFTER_A_CRASH = 2
+_LOOK_EVERY_S = 1.0
+
+
+def promote(plan: Plan, slots: Slots, trials: list[Trial]) -> list[int]:
+    """Pick the best trials and train what they lack of all folds; returns their numbers, best first.
+
+    Fold 0 is not trained again: a trial that ASHA stopped goes on from its checkpoint. The losers' weights go.
+    """
+    promoted = best(standings(trials, plan.metric), plan.promote)
+    for trial in trials:
+        if trial.number not in promoted:
+            plan.search.trial(trial.number).fold(0).forget_weights()
+    pairs = [(number, fold) for number in promoted for fold in range(plan.folds.count)]
+    setting = plan.setting(slots.threads, slots.loader_workers)
+
+    def epochs_done() -> int:
+        return sum(len(load_epochs(plan.search.trial(number).fold(fold))) for number, fold in pairs)
+
+    with bar("promotion, epochs", plan.quiet) as update:
+        tasks = [
+            _remote(_train_fold, slots).remote(plan.data_root, plan.search.path, setting, number, fold)
+            for number, fold in pairs
+        ]
+        _wait(tasks, lambda _done: update(epochs_done(), len(pairs) * plan.epochs))
+    whole = _whole(plan, promoted)
+    save_json(plan.search.promoted, whole)
+    return whole
+
+
+def predict_test(plan: Plan, slots: Slots, numbers: list[int]) -> None:
+    """Predict the test images with every fold net of the trials `numbers`."""
+    pairs = [(number, fold) for number in numbers for fold in range(plan.folds.count)]
+    with bar("prediction, fold nets", plan.quiet) as update:
+        tasks = [
+            _remote(_predict_fold, slots).remote(
+                plan.data_root, plan.search.path, plan.setting(slots.threads, slots.loader_workers), number, fold
+            )
+            for number, fold in pairs
+        ]
+        _wait(tasks, lambda done: update(done, len(pairs)))
+
+
+def _remote(function: Callable[..., None], slots: Slots) -> Any:
+    return ray.remote(num_cpus=slots.cpus, num_gpus=slots.gpus, max_retries=_ATTEMPTS_AFTER_A_CRASH)(function)
+
+
+def _wait(tasks: list[Any], look: Callable[[int], None]) -> None:
+    """Until all are done; the first error is raised at once, with its cause."""
+    left = tasks
+    while left:
+        done, left = ray.wait(left, num_returns=len(left), timeout=_LOOK_EVERY_S)
+        ray.get(done)
+        look(len(tasks) - len(left))
+
+
+def _train_fold(data_root: Path, out: Path, setting: Setting, number: int, fold: int) -> None:
+    search = SearchFolder(out)
+    folder = search.trial(number)
+    recipe = Recipe.from_dict(load_json(folder.recipe))
+    for _row in train(recipe, load_data(data_root), Folds.load(search.folds), fold, folder.fold(fold), setting):
+        pass
+
+
+def _predict_fold(data_root: Path, out: Path, setting: Setting, number: int, fold: int) -> None:
+    from trainables.predict import predict_images
+
+    folder = SearchFolder(out).trial(number).fold(fold)
+    paths = load_data(data_root).test_paths
+    probs = predict_images(folder.weights, paths, threads=setting.threads, loader_workers=setting.loader_workers)
+    save_array(folder.test_probs, probs)
+
+
+def _whole(plan: Plan, promoted: list[int]) -> list[int]:
+    """The promoted trials that have a net for every fold; one that diverged on a fold is left out, and named."""
+    whole = []
+    for number in promoted:
+        folders = [plan.search.trial(number).fold(fold) for fold in range(plan.folds.count)]
+        lacking = [fold for fold, folder in enumerate(folders) if not folder.weights.exists()]
+        if lacking:
+            print(f"note: trial {number:03d} diverged on fold {', '.join(map(str, lacking))} and is not promoted")
+        else:
+            whole.append(number)
+    if not whole:
+        raise SearchFailed("Every promoted trial diverged on some fold; try another --seed or a tamer space")
+    return whole

@@ -1,0 +1,204 @@
+"""What a person sees while it works: a live table of trials, bars; plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial as RayTrial
+from rich.console import Console
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from cluster.asha import RungTable
+from search_spaces.recipe import Recipe
+from trainables.scores import goodness
+
+Update = Callable[[int, int], None]
+"""Called with how much is done and how much there is."""
+
+_LINES_A_BAR = 5
+
+
+@contextmanager
+def bar(what: str, quiet: bool) -> Iterator[Update]:
+    """A progress bar, or a few plain lines, or nothing."""
+    console = Console()
+    if quiet:
+        yield lambda done, total: None
+    elif not console.is_terminal:
+        yield _lines(what)
+    else:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console) as progress:
+            task = progress.add_task(what, total=None)
+            yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _lines(what: str) -> Update:
+    started, printed = time.monotonic(), -1
+
+    def update(done: int, total: int) -> None:
+        nonlocal printed
+        share = _LINES_A_BAR * done // max(1, total)
+        if share > printed:
+            printed = share
+            spent = time.monotonic() - started
+            left = f", about {duration(spent / done * (total - done))} left" if 0 < done < total else ""
+            print(f"{what}: {done}/{total}{left}", flush=True)
+
+    return update
+
+
+def duration(seconds: float) -> str:
+    """'42 s', '3 min', '1 h 05 min'."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+@dataclass
+class _Seen:
+    status: str = "waiting"
+    epoch: int = 0
+    row: dict[str, Any] | None = None
+
+
+class SearchProgress(Callback):  # type: ignore[misc]
+    """Ray Tune's callbacks turned into a table of trials with rung, best so far, and time left."""
+
+    def __init__(
+        self, recipes: Sequence[Recipe], done: Sequence[int], table: RungTable, slots: int, quiet: bool
+    ) -> None:
+        self._recipes, self._table, self._slots = recipes, table, slots
+        self._seen = {number: _Seen("done earlier" if number in done else "waiting") for number in range(len(recipes))}
+        console = Console()
+        self._plain = not quiet and not console.is_terminal
+        self._live = None if quiet or self._plain else Live(console=console, refresh_per_second=2, transient=False)
+
+    def setup(self, **_info: Any) -> None:
+        if self._live:
+            self._live.start()
+
+    def on_trial_start(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
+        self._note(trial, "running")
+
+    def on_trial_result(
+        self, iteration: int, trials: list[RayTrial], trial: RayTrial, result: dict[str, Any], **_info: Any
+    ) -> None:
+        seen = self._seen[trial.config["trial"]]
+        seen.row, seen.epoch = result, result["epoch"]
+        self._note(trial, "running")
+
+    def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
+        number = trial.config["trial"]
+        row = self._seen[number].row or {}
+        ended = "diverged" if row.get("diverged") else "stopped" if number in self._table.stopped else "finished"
+        self._note(trial, ended)
+
+    def on_trial_error(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
+        self._note(trial, "failed")
+
+    def on_experiment_end(self, trials: list[RayTrial], **_info: Any) -> None:
+        if self._live:
+            self._live.update(self._drawn(), refresh=True)
+            self._live.stop()
+
+    def _note(self, trial: RayTrial, status: str) -> None:
+        number = trial.config["trial"]
+        self._seen[number].status = status
+        if self._live:
+            self._live.update(self._drawn())
+        elif self._plain and status not in ("running", "waiting"):
+            print(self._line(number), flush=True)
+
+    def _line(self, number: int) -> str:
+        seen, recipe = self._seen[number], self._recipes[number]
+        row = seen.row or {}
+        values = "  ".join(f"{name} {row[name]:.4f}" for name in ("val_loss", "val_accuracy") if name in row)
+        what = f"{recipe.backbone} {recipe.image_size} px"
+        return f"trial {number:03d}  {seen.status:8s}  epoch {seen.epoch}/{recipe.epochs}  {values}  {what}  | {self._state()}"
+
+    def _state(self) -> str:
+        ended = sum(seen.status not in ("running", "waiting") for seen in self._seen.values())
+        parts = [f"{ended}/{len(self._seen)} trials"]
+        top = self.best_so_far()
+        if top is not None:
+            parts.append(f"best {self._table.metric} {self._value(top):.4f} (trial {top:03d})")
+        left = self.seconds_left()
+        if left:
+            parts.append(f"about {duration(left)} left")
+        return ", ".join(parts)
+
+    def _value(self, number: int) -> float:
+        row = self._seen[number].row
+        return float(row[self._table.metric]) if row else float("nan")
+
+    def best_so_far(self) -> int | None:
+        """The trial that is furthest, and best there."""
+        rows = {n: seen.row for n, seen in self._seen.items() if seen.row and not seen.row["diverged"]}
+        if not rows:
+            return None
+        return max(rows, key=lambda n: (rows[n]["epoch"], goodness(self._table.metric, rows[n][self._table.metric])))
+
+    def seconds_left(self) -> float | None:
+        """Of the search, from the seconds of an epoch so far and the epochs that an ended trial took."""
+        rows = [seen.row for seen in self._seen.values() if seen.row]
+        if not rows:
+            return None
+        a_epoch = sum(row["seconds"] for row in rows) / len(rows)
+        ended = [s.epoch for s in self._seen.values() if s.row and s.status in ("stopped", "finished", "diverged")]
+        usual = sum(ended) / len(ended) if ended else self._recipes[0].epochs / 2
+        left = sum(max(0.0, usual - s.epoch) for s in self._seen.values() if s.status in ("running", "waiting"))
+        return left * a_epoch / self._slots
+
+    def _drawn(self) -> Table:
+        table = Table(title=f"search: {self._state()}", title_justify="left")
+        for column in (
+            "trial",
+            "status",
+            "backbone",
+            "px",
+            "batch",
+            "lr",
+            "t1",
+            "t2",
+            "smooth",
+            "tta",
+            "epoch",
+            "rung",
+        ):
+            table.add_column(column, justify="left" if column in ("status", "backbone") else "right")
+        table.add_column("val_loss", justify="right")
+        table.add_column("val_accuracy", justify="right")
+        top = self.best_so_far()
+        for number, seen in self._seen.items():
+            if seen.status != "waiting":
+                table.add_row(*self._cells(number), style="bold green" if number == top else None)
+        return table
+
+    def _cells(self, number: int) -> list[str]:
+        seen, recipe = self._seen[number], self._recipes[number]
+        passed = [rung for rung in self._table.rungs if seen.epoch >= rung]
+        row = seen.row or {}
+        return [
+            f"{number:03d}",
+            seen.status,
+            recipe.backbone,
+            str(recipe.image_size),
+            str(recipe.batch_size),
+            f"{recipe.learning_rate:.2g}",
+            f"{recipe.t1:.2f}",
+            f"{recipe.t2:.2f}",
+            f"{recipe.smoothing:g}",
+            str(recipe.tta_count),
+            f"{seen.epoch}/{recipe.epochs}",
+            str(passed[-1]) if passed else "-",
+            *(f"{row[name]:.4f}" if name in row else "" for name in ("val_loss", "val_accuracy")),
+        ]

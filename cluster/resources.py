@@ -1,0 +1,57 @@
+"""How many trials run at once, and what each gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from search_spaces.errors import InputError
+
+_MOST_CPUS_BESIDE_A_GPU = 8
+
+
+@dataclass(frozen=True)
+class Slots:
+    """The share of the cluster that one trial, fold or prediction takes."""
+
+    concurrent: int
+    cpus: int
+    gpus: float
+
+    @property
+    def threads(self) -> int:
+        """torch's threads: all CPUs of the slot, or a few beside a GPU."""
+        return self.cpus if not self.gpus else min(2, self.cpus)
+
+    @property
+    def loader_workers(self) -> int:
+        """Processes that decode images: beside a GPU all CPUs but one; on a CPU the training needs them itself."""
+        return self.cpus - 1 if self.gpus else 0
+
+    def ray(self) -> dict[str, float]:
+        """As Ray Tune names them."""
+        return {"cpu": self.cpus, "gpu": self.gpus}
+
+
+def slots(
+    resources: Mapping[str, float],
+    trials: int,
+    concurrent: int | None,
+    gpus_per_trial: float | None,
+    wanted_gpus: float,
+) -> Slots:
+    """Decide from Ray's cluster resources and the flags; `wanted_gpus` is what the space asks for.
+
+    Without `concurrent`: a trial for each share of a GPU, or for each CPU core. A cluster that has no GPU yet but
+    should have one is taken to grow: every trial may wait for one.
+    """
+    cpus, have = int(resources.get("CPU", 1)), resources.get("GPU", 0.0)
+    gpus = gpus_per_trial if gpus_per_trial is not None else (wanted_gpus or min(1.0, have))
+    if gpus and not have:
+        return Slots(min(concurrent or trials, trials), 4, gpus)
+    fitting = int(have / gpus) if gpus else cpus
+    if fitting < 1:
+        raise InputError(f"--gpus-per-trial {gpus:g} does not fit: the cluster has {have:g} GPUs")
+    many = max(1, min(concurrent or fitting, fitting, trials))
+    per_trial = max(1, cpus // many)
+    return Slots(many, min(per_trial, _MOST_CPUS_BESIDE_A_GPU) if gpus else per_trial, gpus)

@@ -1,0 +1,35 @@
+"""Ray, for as long as a search needs it: the cluster that is there, or one on this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+from cluster.plan import PACKAGES, Plan
+from cluster.resources import Slots, slots
+
+
+@contextmanager
+def session(plan: Plan) -> Iterator[Slots]:
+    """Connect to the running cluster (`RAY_ADDRESS`, or `ray start` on this machine), or start Ray here.
+
+    Workers import a frozen copy of the four packages, so an edit in mid-search changes nothing. Yields what one
+    trial gets.
+    """
+    # Our own table, TensorBoard curves and CSV stand in for Ray Tune's.
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    ray.init(
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        runtime_env={"py_modules": [os.path.dirname(str(package.__file__)) for package in PACKAGES]},
+    )
+    try:
+        yield slots(ray.cluster_resources(), len(plan.recipes), plan.concurrent, plan.gpus_per_trial, plan.wanted_gpus)
+    finally:
+        ray.shutdown()

@@ -1,0 +1,68 @@
+"""Predict a folder of images with the ensemble of a finished search, here and without Ray.
+
+python predict.py OUT --images DIR --out submission.csv
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from analysis.ensemble import blend, submission
+from search_spaces import InputError
+from trainables.data.kaggle import check_images, list_images
+from trainables.layout import SearchFolder, load_json, write_whole
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code 0: the submission is written. 2: bad input."""
+    parser = argparse.ArgumentParser(prog="predict.py", description="Predict images with the ensemble of a search.")
+    parser.add_argument("search", metavar="OUT", type=Path, help="folder of a finished search")
+    parser.add_argument("--images", type=Path, required=True, help="folder of images")
+    parser.add_argument("--out", type=Path, required=True, help="CSV to write: image_id,label")
+    parser.add_argument("--quiet", action="store_true")
+    flags = parser.parse_args(arguments)
+    try:
+        predict(SearchFolder(flags.search.resolve()), flags.images, flags.out, flags.quiet)
+    except InputError as error:
+        print(f"predict.py: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def predict(search: SearchFolder, images: Path, out: Path, quiet: bool) -> None:
+    """Write the ensemble's answer for every image of a folder, in the order of their names."""
+    if not search.ensemble.exists():
+        raise InputError(f"OUT must be a finished search; {search.path} has no {search.ensemble.name}")
+    paths = list_images(images)
+    from cluster.progress import bar
+    from trainables.predict import predict_images
+
+    with bar("checking images", quiet) as update:
+        problems, _ = check_images(paths, update)
+    if problems:
+        raise InputError("Every image must be readable:", problems)
+    ensemble, n_folds = load_json(search.ensemble), load_json(search.folds)["count"]
+    nets = [search.trial(number).fold(fold).weights for number in ensemble["members"] for fold in range(n_folds)]
+    total, done = len(nets) * len(paths), 0
+    probs = []
+    with bar("predicting, images x nets", quiet) as update:
+
+        def on_batch(count: int) -> None:
+            nonlocal done
+            done += count
+            update(done, total)
+
+        for net in nets:
+            probs.append(predict_images(net, paths, threads=os.cpu_count() or 1, on_batch=on_batch))
+    weights = [weight / n_folds for weight in ensemble["weights"] for _ in range(n_folds)]
+    write_whole(out, submission([path.name for path in paths], blend(np.stack(probs), weights)))
+    print(f"{len(paths)} images predicted by {len(nets)} nets: {out}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

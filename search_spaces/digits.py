@@ -1,0 +1,42 @@
+"""scikit-learn's digit images with a fifth of the training labels flipped: a whole search on a laptop.
+
+Where the ranges come from: timm's `test_*` models train from scratch on 8x8 digits in seconds, enlarged to 32-48 px so
+that their strides and patches have something to see; t1, t2 and smoothing span the cassava diary's sweeps. The learning rates are
+AdamW's, around 2e-3 at batch 32. Digits do not survive a flip: the views are small moves.
+
+    python search.py            # 16 trials, 3 promoted, 2 CPU cores: see README for time and accuracy
+"""
+
+from search_spaces.ranges import Choice, LinearScaling, Uniform
+from search_spaces.space import Space
+
+SPACE = Space(
+    name="digits",
+    fields={
+        "backbone": Choice("test_vit", "test_resnet", "test_efficientnet", "test_byobnet"),
+        "image_size": Choice(32, 40, 48),
+        "batch_size": Choice(16, 32, 64),
+        "learning_rate": LinearScaling(base=2e-3, per=32),
+        "t1": Uniform(0.2, 1.0),
+        "t2": Uniform(1.0, 2.0),
+        "smoothing": Choice(0.0, 0.05, 0.1, 0.2),
+        "tta_count": Choice(1, 3, 5, 8),
+        "augment": "shifts",
+        "weight_decay": 0.05,
+    },
+    known_good=(
+        {
+            "backbone": "test_resnet",
+            "image_size": 32,
+            "batch_size": 32,
+            "learning_rate": 2e-3,
+            "t1": 0.8,
+            "t2": 1.4,
+            "smoothing": 0.1,
+            "tta_count": 5,
+        },
+    ),
+    trials=16,
+    epochs=9,
+    promote=3,
+)

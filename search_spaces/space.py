@@ -1,0 +1,106 @@
+"""`Space`: which recipes are allowed, constants beside ranges, and the recipes that are tried first."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from search_spaces.backbones import fits
+from search_spaces.errors import InputError
+from search_spaces.ranges import Choice, LinearScaling, Range
+from search_spaces.recipe import REQUIRED, Recipe, check_names
+
+# A space so narrow that a new recipe is not drawn in this many tries has none left worth waiting for.
+_MOST_DRAWS = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """Ranges and constants for every field of a `Recipe`, with the size of a search that suits them.
+
+    `known_good` are recipes from experience (only the fields that vary need a value): they are tried
+    first, so a search is never worse than what was known before it.
+    """
+
+    name: str
+    fields: Mapping[str, Any]
+    known_good: tuple[Mapping[str, Any], ...] = ()
+    trials: int
+    epochs: int
+    promote: int
+    gpus_per_trial: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_names(self.fields)
+        missing = [name for name in REQUIRED if name not in self.fields and name != "epochs"]
+        if missing:
+            raise InputError(f"The space {self.name!r} decides nothing for these fields:", missing)
+        if not all(self._sizes_of(backbone) for backbone in self.values("backbone")):
+            raise InputError(f"Every backbone of the space {self.name!r} needs an image size on its patch grid")
+        self.seeds()
+
+    def values(self, name: str) -> tuple[Any, ...]:
+        """The values that a constant or a `Choice` can take."""
+        field = self.fields[name]
+        if isinstance(field, Range) and not isinstance(field, Choice):
+            raise InputError(f"{name} of the space {self.name!r} is continuous; its values cannot be listed")
+        return field.values if isinstance(field, Choice) else (field,)
+
+    def largest_tta_count(self) -> int:
+        """Views that must be scored so that every count of the space is known."""
+        counts = self.values("tta_count") if "tta_count" in self.fields else (1,)
+        return max((*counts, *(recipe.tta_count for recipe in self.seeds())))
+
+    def fixed(self, **constants: Any) -> Space:
+        """The same space with some fields decided, for instance `epochs` and `seed` from the command line."""
+        return replace(self, fields={**self.fields, **constants})
+
+    def keeping_backbones(self, keep: Callable[[str], bool]) -> Space:
+        """The same space without the backbones that `keep` refuses, and without the recipes that name them."""
+        kept = [name for name in self.values("backbone") if keep(name)]
+        if not kept:
+            raise InputError(f"No backbone of the space {self.name!r} is left", self.values("backbone"))
+        good = tuple(r for r in self.known_good if "backbone" not in r or r["backbone"] in kept)
+        return replace(self, fields={**self.fields, "backbone": Choice(*kept)}, known_good=good)
+
+    def seeds(self) -> list[Recipe]:
+        """The `known_good` recipes, completed with the space's constants."""
+        constants = {name: value for name, value in self.fields.items() if not isinstance(value, Range)}
+        return [Recipe.from_dict({"epochs": self.epochs, **constants, **good}) for good in self.known_good]
+
+    def sample(self, rng: random.Random) -> Recipe:
+        """One recipe at random; its image size is drawn among those that its backbone takes."""
+        drawn: dict[str, Any] = {"epochs": self.epochs}
+        for name in sorted(self.fields, key=self._drawing_order):
+            field = self.fields[name]
+            if name == "image_size":
+                drawn[name] = rng.choice(self._sizes_of(drawn["backbone"]))
+            else:
+                drawn[name] = field.sample(rng, drawn) if isinstance(field, Range) else field
+        return Recipe.from_dict(drawn)
+
+    def recipes(self, count: int, seed: int) -> list[Recipe]:
+        """`count` recipes for a search: `known_good` first, then random ones, no training twice.
+
+        Recipe i depends only on the space, the seed and i, so a longer search begins as a shorter one does.
+        """
+        rng = random.Random(f"leafsearch recipes {seed}")
+        chosen: dict[str, Recipe] = {}
+        for recipe in self.seeds():
+            chosen.setdefault(recipe.training_key(), recipe)
+        draws = 0
+        while len(chosen) < count:
+            recipe = self.sample(rng)
+            draws = 0 if chosen.setdefault(recipe.training_key(), recipe) is recipe else draws + 1
+            if draws > _MOST_DRAWS:
+                raise InputError(f"The space {self.name!r} has only {len(chosen)} different trainings, not {count}")
+        return list(chosen.values())[:count]
+
+    def _sizes_of(self, backbone: str) -> list[int]:
+        return [size for size in self.values("image_size") if fits(backbone, size)]
+
+    def _drawing_order(self, name: str) -> tuple[int, str]:
+        depends = name == "image_size" or isinstance(self.fields[name], LinearScaling)
+        return int(depends), name

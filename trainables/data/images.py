@@ -1,0 +1,73 @@
+"""Images as tensors for a loader: uint8 (H, W, 3); normalisation is the net's business."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from trainables import augment
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB. Raises OSError where OpenCV cannot decode the file."""
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    if image is None:
+        raise OSError(f"{path} cannot be decoded")
+    return image  # type: ignore[return-value]
+
+
+class PlainImages(Dataset[Tensor]):
+    """Images to predict: each resized, nothing else."""
+
+    def __init__(self, paths: Sequence[Path], image_size: int) -> None:
+        self._paths = list(paths)
+        self._transform = augment.plain(image_size)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, row: int) -> Tensor:
+        return torch.from_numpy(augment.apply(self._transform, read_image(self._paths[row])))
+
+
+class TrainingImages(Dataset[tuple[Tensor, int]]):
+    """Augmented images with their labels. An image's view depends on (seed, epoch, row) and on nothing else."""
+
+    def __init__(
+        self, paths: Sequence[Path], labels: NDArray[np.int64], family: str, image_size: int, seed: int, epoch: int
+    ) -> None:
+        self._paths = list(paths)
+        self._labels = labels
+        self._transform = augment.augmented(family, image_size)
+        self._seed = f"{seed} {epoch}"
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, int]:
+        view = augment.apply(self._transform, read_image(self._paths[row]), zlib.crc32(f"{self._seed} {row}".encode()))
+        return torch.from_numpy(np.ascontiguousarray(view)), int(self._labels[row])
+
+
+def training_loader(images: TrainingImages, batch_size: int, order_seed: int, workers: int) -> DataLoader:  # type: ignore[type-arg]
+    """Shuffled batches of (images (n, S, S, 3) uint8, labels (n,)); a last batch of one image is left out.
+
+    One image alone has no statistics for BatchNorm.
+    """
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(order_seed)).tolist()
+    if len(order) % batch_size == 1 and len(order) > 1:
+        order = order[:-1]
+    return DataLoader(images, batch_size, sampler=order, num_workers=workers)
+
+
+def plain_loader(images: PlainImages, batch_size: int, workers: int) -> DataLoader[Tensor]:
+    """Batches (n, S, S, 3) uint8 in order."""
+    return DataLoader(images, batch_size, shuffle=False, num_workers=workers)

@@ -1,0 +1,220 @@
+"""The Kaggle layout, read and checked: every problem is found before the first trial and listed at once.
+
+train.csv                         image_id,label and optionally source
+train_images/  test_images/
+label_num_to_disease_map.json     {"0": "name", ...} for 0 .. K-1
+sample_submission.csv             the test images and the order of the answer
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from search_spaces.errors import InputError, shortened
+
+TRAIN_CSV = "train.csv"
+TRAIN_IMAGES = "train_images"
+TEST_IMAGES = "test_images"
+LABEL_MAP = "label_num_to_disease_map.json"
+SAMPLE = "sample_submission.csv"
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+
+_CHECK_THREADS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class ImageData:
+    """A checked data folder: N labelled images of K classes, and the test images."""
+
+    root: Path
+    image_ids: tuple[str, ...]
+    labels: NDArray[np.int64]
+    """(N,), as given, maybe wrong."""
+    sources: tuple[str, ...] | None
+    """(N,), where train.csv has a `source` column."""
+    test_ids: tuple[str, ...]
+    classes: tuple[str, ...]
+    """(K,) names."""
+
+    @property
+    def train_paths(self) -> list[Path]:
+        return [self.root / TRAIN_IMAGES / image_id for image_id in self.image_ids]
+
+    @property
+    def test_paths(self) -> list[Path]:
+        return [self.root / TEST_IMAGES / image_id for image_id in self.test_ids]
+
+
+def load_data(root: Path) -> ImageData:
+    """Read the tables of a data folder, without opening its images. Raises `InputError` with all that is wrong."""
+    tables = _read_tables(root)
+    return _data_of(tables, tables.problems)
+
+
+def check_data(root: Path, on_image: Callable[[int, int], object] = lambda done, total: None) -> tuple[ImageData, str]:
+    """Read the tables and decode every image, once, before a search begins.
+
+    Returns the data and a hash of all their contents. Raises `InputError` with everything that is wrong.
+    """
+    tables = _read_tables(root)
+    problems, contents = check_images(tables.usable_paths(), on_image)
+    data = _data_of(tables, [*tables.problems, *problems])
+    digest = hashlib.sha256("\n".join((*data.image_ids, *map(str, data.labels), *data.test_ids, contents)).encode())
+    return data, digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True, eq=False)
+class _Tables:
+    """What the files of a data folder say, as far as they can be read, and what is wrong with it."""
+
+    root: Path
+    classes: tuple[str, ...]
+    train: pd.DataFrame | None
+    sample: pd.DataFrame | None
+    problems: list[str]
+
+    def usable_paths(self) -> list[Path]:
+        """The images that are there, inside their folders, each once."""
+        paths: list[Path] = []
+        for table, folder in ((self.train, self.root / TRAIN_IMAGES), (self.sample, self.root / TEST_IMAGES)):
+            ids = [] if table is None else list(dict.fromkeys(table["image_id"]))
+            paths += [folder / image_id for image_id in ids if _id_problem(image_id, folder) is None]
+        return paths
+
+
+def _read_tables(root: Path) -> _Tables:
+    root = root.resolve()
+    names = (TRAIN_CSV, TRAIN_IMAGES, TEST_IMAGES, LABEL_MAP, SAMPLE)
+    missing = [name for name in names if not (root / name).exists()]
+    if missing:
+        raise InputError(f"A data folder needs {', '.join(names)}; {root} lacks:", missing)
+    problems: list[str] = []
+    classes = _read_classes(root, problems)
+    train = _read_table(root / TRAIN_CSV, ("image_id", "label"), problems)
+    sample = _read_table(root / SAMPLE, ("image_id", "label"), problems)
+    if train is not None:
+        problems += _label_problems(train, len(classes)) if classes else ()
+        problems += _id_problems(train["image_id"], root / TRAIN_IMAGES, TRAIN_CSV)
+    if sample is not None:
+        problems += _id_problems(sample["image_id"], root / TEST_IMAGES, SAMPLE)
+    return _Tables(root, classes, train, sample, problems)
+
+
+def _data_of(tables: _Tables, problems: list[str]) -> ImageData:
+    train, sample = tables.train, tables.sample
+    if problems or train is None or sample is None:
+        raise InputError(f"The data folder {tables.root} has {len(problems)} problems:", shortened(problems))
+    return ImageData(
+        root=tables.root,
+        image_ids=tuple(train["image_id"]),
+        labels=train["label"].astype(np.int64).to_numpy(),
+        sources=tuple(train["source"]) if "source" in train else None,
+        test_ids=tuple(sample["image_id"]),
+        classes=tables.classes,
+    )
+
+
+def _read_table(path: Path, columns: tuple[str, ...], problems: list[str]) -> pd.DataFrame | None:
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (ValueError, UnicodeDecodeError, OSError) as error:
+        problems.append(f"{path.name} cannot be read as CSV: {error}")
+        return None
+    lacking = [column for column in columns if column not in table]
+    if lacking or table.empty:
+        what = f"lacks the column {', '.join(lacking)}" if lacking else "has no rows"
+        problems.append(f"{path.name} {what}; its columns are {', '.join(map(str, table.columns))}")
+        return None
+    return table
+
+
+def _read_classes(root: Path, problems: list[str]) -> tuple[str, ...]:
+    try:
+        names: dict[str, Any] = json.loads((root / LABEL_MAP).read_text())
+        return tuple(str(names[str(number)]) for number in range(len(names)))
+    except (ValueError, AttributeError, TypeError):
+        problems.append(f"{LABEL_MAP} must be a JSON object of label numbers and names")
+    except KeyError as error:
+        problems.append(f"{LABEL_MAP} must name every label from 0 on; it lacks {error}")
+    return ()
+
+
+def _label_problems(train: pd.DataFrame, n_classes: int) -> Iterator[str]:
+    known = {str(number) for number in range(n_classes)}
+    for row, (image_id, label) in enumerate(zip(train["image_id"], train["label"], strict=True), start=2):
+        if label not in known:
+            yield f"{TRAIN_CSV} line {row}: label {label!r} of {image_id} is not in {LABEL_MAP} (0 to {n_classes - 1})"
+
+
+def _id_problem(image_id: str, folder: Path) -> str | None:
+    if not image_id or PurePosixPath(image_id).name != image_id or "\\" in image_id:
+        return f"image_id must be a plain file name of {folder.name}/, got {image_id!r}"
+    if not (folder / image_id).is_file():
+        return f"{folder.name}/{image_id} is missing"
+    if not (folder / image_id).resolve().is_relative_to(folder.resolve()):
+        return f"{folder.name}/{image_id} is a link that leaves the folder"
+    return None
+
+
+def _id_problems(ids: pd.Series, folder: Path, table: str) -> Iterator[str]:
+    seen: dict[str, int] = {}
+    for row, image_id in enumerate(ids, start=2):
+        if image_id in seen:
+            yield f"{table} line {row}: {image_id} stands in line {seen[image_id]} already"
+            continue
+        seen[image_id] = row
+        problem = _id_problem(image_id, folder)
+        if problem:
+            yield f"{table} line {row}: {problem}"
+
+
+def image_problem(path: Path) -> str | None:
+    """Why an image cannot be used, or None. Decodes it whole, at the smallest scale that its format offers."""
+    try:
+        with Image.open(path) as image:
+            image.draft("RGB", (64, 64))
+            image.load()
+    except UnidentifiedImageError:
+        return f"{path.parent.name}/{path.name} is not an image"
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return f"{path.parent.name}/{path.name} cannot be decoded: {error}"
+    return None
+
+
+def check_images(paths: list[Path], on_image: Callable[[int, int], object]) -> tuple[list[str], str]:
+    """Decode every image once: what is wrong with which, and a hash of all contents in order."""
+
+    def check(path: Path) -> tuple[str | None, bytes]:
+        problem = image_problem(path)
+        return problem, b"" if problem else hashlib.sha256(path.read_bytes()).digest()
+
+    digest = hashlib.sha256()
+    problems: list[str] = []
+    with ThreadPoolExecutor(_CHECK_THREADS) as pool:
+        for done, (problem, content) in enumerate(pool.map(check, paths), start=1):
+            on_image(done, len(paths))
+            digest.update(content)
+            if problem:
+                problems.append(problem)
+    return problems, digest.hexdigest()
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The images of a folder by name. Raises `InputError` where there is none."""
+    if not folder.is_dir():
+        raise InputError(f"--images must be a folder of images; got {str(folder)!r}")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not paths:
+        raise InputError(f"--images must hold images ({', '.join(IMAGE_SUFFIXES)}); {folder} has none")
+    return paths

@@ -1,0 +1,171 @@
+"""The one owner of file names: where a search keeps what. Imports neither torch nor ray."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def write_whole(path: Path, content: bytes | str) -> None:
+    """Write a file whole or not at all: under a temporary name first, then a rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+    temporary.replace(path)
+
+
+def save_json(path: Path, value: Any) -> None:
+    """JSON with sorted keys, written whole."""
+    write_whole(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
+
+
+def load_json(path: Path) -> Any:
+    """The inverse of `save_json`."""
+    return json.loads(path.read_text())
+
+
+def save_array(path: Path, array: NDArray[Any]) -> None:
+    """A `.npy` file, written whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.npy")
+    np.save(temporary, array, allow_pickle=False)
+    temporary.replace(path)
+
+
+def load_array(path: Path) -> NDArray[Any]:
+    """The inverse of `save_array`; refuses pickles."""
+    array: NDArray[Any] = np.load(path, allow_pickle=False)
+    return array
+
+
+@dataclass(frozen=True)
+class FoldFolder:
+    """What training a recipe on one fold leaves behind."""
+
+    path: Path
+
+    @property
+    def metrics(self) -> Path:
+        """One row an epoch, CSV."""
+        return self.path / "metrics.csv"
+
+    @property
+    def checkpoint(self) -> Path:
+        """All that the next epoch needs."""
+        return self.path / "checkpoint.pt"
+
+    @property
+    def weights(self) -> Path:
+        """The net after the last epoch, safetensors; its header says how to build it."""
+        return self.path / "weights.safetensors"
+
+    @property
+    def pred_probs(self) -> Path:
+        """Validation rows' class probabilities (n, K) after the newest epoch, at the recipe's TTA count."""
+        return self.path / "pred_probs.npy"
+
+    @property
+    def tta_curve(self) -> Path:
+        """The newest scores at every TTA count, JSON."""
+        return self.path / "tta_curve.json"
+
+    @property
+    def test_probs(self) -> Path:
+        """Test images' class probabilities (n, K), in the sample submission's order."""
+        return self.path / "test_probs.npy"
+
+    def forget_weights(self) -> None:
+        """Delete what only a resume or a prediction would need."""
+        self.checkpoint.unlink(missing_ok=True)
+        self.weights.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class TrialFolder:
+    """A recipe and the folds that it ran."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        return self.path / "recipe.json"
+
+    @property
+    def error(self) -> Path:
+        """The traceback of a trial that failed."""
+        return self.path / "error.txt"
+
+    def fold(self, number: int) -> FoldFolder:
+        return FoldFolder(self.path / f"fold{number}")
+
+
+@dataclass(frozen=True)
+class SearchFolder:
+    """OUT: everything that one search has."""
+
+    path: Path
+
+    @property
+    def search(self) -> Path:
+        """What this search is: its plan and the hashes that a resume must match."""
+        return self.path / "search.json"
+
+    @property
+    def digits(self) -> Path:
+        """Where `--data digits` writes its images."""
+        return self.path / "data"
+
+    @property
+    def folds(self) -> Path:
+        return self.path / "folds.json"
+
+    @property
+    def rungs(self) -> Path:
+        """ASHA's tables and decisions."""
+        return self.path / "rungs.json"
+
+    @property
+    def ray(self) -> Path:
+        """Ray Tune's own files."""
+        return self.path / "ray"
+
+    @property
+    def trials(self) -> Path:
+        return self.path / "trials"
+
+    @property
+    def promoted(self) -> Path:
+        return self.path / "promoted.json"
+
+    @property
+    def ensemble(self) -> Path:
+        return self.path / "ensemble.json"
+
+    @property
+    def oof(self) -> Path:
+        return self.path / "oof.csv"
+
+    @property
+    def submission(self) -> Path:
+        return self.path / "submission.csv"
+
+    @property
+    def summary(self) -> Path:
+        return self.path / "summary.json"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    def trial(self, number: int) -> TrialFolder:
+        return TrialFolder(self.trials / f"{number:03d}")
+
+    def trial_numbers(self) -> list[int]:
+        """The trials that have begun, in order."""
+        return sorted(int(path.name) for path in self.trials.glob("*") if path.name.isdecimal())

@@ -1,0 +1,241 @@
+"""The training loop: one recipe on one fold. It knows nothing of Ray, and reads top to bottom.
+
+python -m trainables.train RECIPE.json --data DIR --out FOLDER [--fold 0] [--folds 5] [--weights DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import math
+import sys
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from search_spaces.errors import InputError
+from search_spaces.recipe import Recipe
+from trainables import scores
+from trainables.backbones import Build, Net, check_backbones, save_net, starting_net
+from trainables.data.folds import Folds, make_folds
+from trainables.data.images import PlainImages, TrainingImages, plain_loader, training_loader
+from trainables.data.kaggle import ImageData, check_data
+from trainables.layout import FoldFolder, save_array, save_json, write_whole
+from trainables.predict import device, loss_of, nested_means, view_probs
+from trainables.tensorboard import Curves
+
+Row = dict[str, Any]
+"""One epoch: epoch, train_loss, val_loss, val_accuracy, learning_rate, seconds, images_per_s, diverged, fold_hash."""
+
+WARM_UP_SHARE = 0.1
+"""Of all steps; then the rate falls along a cosine to zero."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all trainings of one search share and no recipe decides."""
+
+    weights: Path | None = None
+    """Folder of local pretrained weights."""
+    largest_tta_count: int = 1
+    curve_epochs: tuple[int, ...] = ()
+    """Epochs after which a trial may be stopped: there it is scored at every TTA count."""
+    threads: int = 1
+    loader_workers: int = 0
+
+
+@dataclass
+class Training:
+    """What changes from epoch to epoch, and what a checkpoint keeps."""
+
+    net: Net
+    build: Build
+    optimizer: torch.optim.Optimizer
+    rows: list[Row] = field(default_factory=list)
+
+
+def train(
+    recipe: Recipe, data: ImageData, folds: Folds, fold: int, folder: FoldFolder, setting: Setting
+) -> Iterator[Row]:
+    """Train a recipe on a fold, from its checkpoint where there is one; yields a row after each epoch.
+
+    A resumed training first yields its newest row again, since a decision on it may have been lost with the
+    process that was to take it. A non-finite loss is the last row, marked `diverged`.
+    """
+    torch.set_num_threads(setting.threads)
+    train_rows, val_rows = folds.split(fold)
+    paths = data.train_paths
+    val_images = PlainImages([paths[row] for row in val_rows], recipe.image_size)
+    training = _begin(recipe, data, folds.hash, folder, setting)
+    if training.rows:
+        yield training.rows[-1]
+    curves = Curves(folder.path, recipe, len(training.rows) + 1)
+    try:
+        for epoch in range(len(training.rows) + 1, recipe.epochs + 1):
+            if training.rows and training.rows[-1]["diverged"]:
+                return
+            started = time.perf_counter()
+            seed = zlib.crc32(f"{recipe.seed} {fold}".encode())
+            images = TrainingImages(
+                [paths[row] for row in train_rows],
+                data.labels[train_rows],
+                recipe.augment,
+                recipe.image_size,
+                seed,
+                epoch,
+            )
+            train_loss = _train_epoch(training, recipe, images, epoch, seed, setting)
+            row = {"epoch": epoch, "train_loss": train_loss}
+            row |= _score_epoch(training.net, recipe, val_images, data.labels[val_rows], epoch, folder, setting)
+            seconds = time.perf_counter() - started
+            row |= {"learning_rate": training.optimizer.param_groups[0]["lr"], "seconds": seconds}
+            row |= {"images_per_s": len(images) / seconds, "fold_hash": folds.hash}
+            row["diverged"] = not (math.isfinite(train_loss) and math.isfinite(row["val_loss"]))
+            training.rows.append(row)
+            _save(training, recipe, folder)
+            curves.add(row)
+            yield row
+    finally:
+        curves.close()
+
+
+def _train_epoch(
+    training: Training, recipe: Recipe, images: TrainingImages, epoch: int, seed: int, setting: Setting
+) -> float:
+    """One pass over the training rows; returns the mean training loss."""
+    net, optimizer, loss_of_batch, where = training.net.train(), training.optimizer, loss_of(recipe), device()
+    torch.manual_seed(zlib.crc32(f"{seed} {epoch}".encode()))  # dropout: the same after a resume as without one
+    loader = training_loader(images, recipe.batch_size, seed + epoch, setting.loader_workers)
+    steps = len(loader)
+    total, count = torch.zeros((), device=where), 0
+    for step, (batch, labels) in enumerate(loader):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(recipe, ((epoch - 1) * steps + step + 1) / (recipe.epochs * steps))
+        batch, labels = batch.to(where, non_blocking=True), labels.to(where, non_blocking=True)
+        with torch.autocast(where.type, torch.bfloat16, enabled=where.type == "cuda"):
+            logits = net(batch)
+        loss = loss_of_batch(logits, labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        total += loss.detach() * len(labels)
+        count += len(labels)
+    return float(total) / count
+
+
+def learning_rate(recipe: Recipe, done: float) -> float:
+    """The rate when the share `done` in (0, 1] of all steps is made: a linear warm-up, then a cosine to zero."""
+    if done < WARM_UP_SHARE:
+        return recipe.learning_rate * done / WARM_UP_SHARE
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (done - WARM_UP_SHARE) / (1 - WARM_UP_SHARE)))
+
+
+def _score_epoch(
+    net: Net,
+    recipe: Recipe,
+    images: PlainImages,
+    labels: NDArray[np.int64],
+    epoch: int,
+    folder: FoldFolder,
+    setting: Setting,
+) -> Row:
+    """Validation scores at the recipe's own TTA count; where a trial may end, the curve over all counts too."""
+    may_end = epoch in setting.curve_epochs or epoch == recipe.epochs
+    count = max(recipe.tta_count, setting.largest_tta_count) if may_end else recipe.tta_count
+    loader = plain_loader(images, recipe.batch_size, setting.loader_workers)
+    means = nested_means(view_probs(net, loader, recipe, count))
+    own = means[recipe.tta_count - 1]
+    save_array(folder.pred_probs, own)
+    if may_end:
+        curve = [
+            {"tta_count": c, "val_loss": scores.log_loss(p, labels), "val_accuracy": scores.accuracy(p, labels)}
+            for c, p in enumerate(means, start=1)
+        ]
+        save_json(folder.tta_curve, {"epoch": epoch, "curve": curve})
+    return {"val_loss": scores.log_loss(own, labels), "val_accuracy": scores.accuracy(own, labels)}
+
+
+def _begin(recipe: Recipe, data: ImageData, fold_hash: str, folder: FoldFolder, setting: Setting) -> Training:
+    """A fresh training, or the one that the folder's checkpoint holds."""
+    torch.manual_seed(recipe.seed)
+    net, build = starting_net(recipe, len(data.classes), setting.weights)
+    net = net.to(device())
+    training = Training(net, build, torch.optim.AdamW(_decayed(net, recipe.weight_decay), lr=recipe.learning_rate))
+    if folder.checkpoint.exists():
+        stored = torch.load(folder.checkpoint, map_location="cpu", weights_only=True)
+        if stored["recipe"] != recipe.to_dict() or stored["fold_hash"] != fold_hash:
+            raise InputError(f"{folder.checkpoint} is of another recipe or of other folds; it cannot be resumed here")
+        net.load_state_dict(stored["net"])
+        training.optimizer.load_state_dict(stored["optimizer"])
+        training.rows = stored["rows"]
+    return training
+
+
+def _decayed(net: Net, weight_decay: float) -> list[dict[str, Any]]:
+    """Weight decay for matrices and kernels only; biases and norms go without."""
+    trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    return [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def _save(training: Training, recipe: Recipe, folder: FoldFolder) -> None:
+    """The checkpoint last: once it is there, everything of its epoch is."""
+    rows = training.rows
+    write_whole(folder.metrics, pd.DataFrame(rows).to_csv(index=False))
+    if len(rows) == recipe.epochs and not rows[-1]["diverged"]:
+        save_net(folder.weights, training.net, recipe, training.build)
+    content = io.BytesIO()
+    torch.save(
+        {
+            "recipe": recipe.to_dict(),
+            "fold_hash": rows[-1]["fold_hash"],
+            "rows": rows,
+            "net": training.net.state_dict(),
+            "optimizer": training.optimizer.state_dict(),
+        },
+        content,
+    )
+    write_whole(folder.checkpoint, content.getvalue())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Train one recipe on one fold from the command line, without Ray; prints a JSON row an epoch."""
+    parser = argparse.ArgumentParser(prog="python -m trainables.train", description="One recipe on one fold, no Ray.")
+    parser.add_argument("recipe", type=Path, help="a recipe.json")
+    parser.add_argument("--data", type=Path, required=True, help="folder in the Kaggle layout")
+    parser.add_argument("--out", type=Path, required=True, help="folder for metrics, predictions and weights")
+    parser.add_argument("--fold", type=int, default=0)
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--weights", type=Path, help="folder of local pretrained weights")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--loader-workers", type=int, default=0)
+    flags = parser.parse_args(arguments)
+    try:
+        recipe = Recipe.from_dict(json.loads(flags.recipe.read_text()))
+        check_backbones([recipe.backbone], recipe.pretrained and flags.weights is None)
+        data, data_hash = check_data(flags.data)
+        folds = make_folds(data, flags.folds, recipe.seed, data_hash)
+        if not 0 <= flags.fold < flags.folds:
+            raise InputError(f"--fold must be in [0, {flags.folds - 1}], got {flags.fold}")
+        setting = Setting(flags.weights, recipe.tta_count, (), flags.threads, flags.loader_workers)
+        for row in train(recipe, data, folds, flags.fold, FoldFolder(flags.out), setting):
+            print(json.dumps(row), flush=True)
+    except (InputError, OSError, json.JSONDecodeError) as error:
+        print(f"trainables.train: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

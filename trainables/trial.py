@@ -1,0 +1,88 @@
+"""A trial as its folder tells it: recipe, epochs, how it ended, its out-of-fold predictions. No torch, no Ray."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from search_spaces.recipe import Recipe
+from trainables.data.folds import Folds
+from trainables.layout import FoldFolder, SearchFolder, load_array, load_json
+
+STATUSES = ("finished", "stopped", "diverged", "failed", "unfinished")
+"""Finished: all its epochs. Stopped: by ASHA. Diverged: a non-finite loss. Failed: an error. Else unfinished."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A recipe and its search on fold 0."""
+
+    number: int
+    recipe: Recipe
+    status: str
+    epochs: pd.DataFrame
+    """One row an epoch up to where the search left it; promotion's further epochs are not among them."""
+
+    @property
+    def epoch(self) -> int:
+        """The last epoch of the search, 0 where none was trained."""
+        return len(self.epochs)
+
+    @property
+    def judged(self) -> bool:
+        """Whether its newest score may be compared."""
+        return self.status in ("finished", "stopped")
+
+    def last(self, metric: str) -> float:
+        """The metric after the last epoch of the search."""
+        return float(self.epochs[metric].iloc[-1])
+
+
+def load_epochs(folder: FoldFolder) -> pd.DataFrame:
+    """One row an epoch; empty where none is trained."""
+    return pd.read_csv(folder.metrics) if folder.metrics.exists() else pd.DataFrame()
+
+
+def load_trial(search: SearchFolder, number: int) -> Trial:
+    """The trial as it stands on disk."""
+    folder = search.trial(number)
+    recipe = Recipe.from_dict(load_json(folder.recipe))
+    epochs = load_epochs(folder.fold(0))
+    stopped: dict[str, int] = load_json(search.rungs)["stopped"] if search.rungs.exists() else {}
+    if str(number) in stopped:
+        return Trial(number, recipe, "stopped", epochs.head(stopped[str(number)]))
+    if len(epochs) and bool(epochs["diverged"].iloc[-1]):
+        return Trial(number, recipe, "diverged", epochs)
+    if len(epochs) == recipe.epochs:
+        return Trial(number, recipe, "finished", epochs)
+    return Trial(number, recipe, "failed" if folder.error.exists() else "unfinished", epochs)
+
+
+def load_trials(search: SearchFolder) -> list[Trial]:
+    """All trials of a search, by number."""
+    return [load_trial(search, number) for number in search.trial_numbers()]
+
+
+def oof_pred_probs(search: SearchFolder, number: int, folds: Folds) -> NDArray[np.float64]:
+    """Out-of-fold probabilities (N, K) of a promoted trial: each row by the one net that did not see it."""
+    folder = search.trial(number)
+    parts: list[tuple[NDArray[Any], NDArray[Any]]] = [
+        (folds.split(fold)[1], load_array(folder.fold(fold).pred_probs)) for fold in range(folds.count)
+    ]
+    probs = np.full((len(folds.fold_of), parts[0][1].shape[1]), np.nan)
+    for rows, pred_probs in parts:
+        probs[rows] = pred_probs
+    return probs
+
+
+def trial_test_probs(search: SearchFolder, number: int, n_folds: int) -> NDArray[np.float64]:
+    """Test probabilities (n, K) of a promoted trial: the mean of its fold nets."""
+    folder = search.trial(number)
+    probs: NDArray[np.float64] = np.mean(
+        [load_array(folder.fold(fold).test_probs) for fold in range(n_folds)], axis=0, dtype=np.float64
+    )
+    return probs
