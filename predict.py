@@ -10,12 +10,12 @@ import os
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from analysis.ensemble import blend, submission
 from search_spaces import InputError
+from trainables.bar import bar
 from trainables.data.kaggle import check_images, list_images
 from trainables.layout import SearchFolder, load_json, write_whole
+from trainables.predict import predict_images
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,9 +39,6 @@ def predict(search: SearchFolder, images: Path, out: Path, quiet: bool) -> None:
     if not search.ensemble.exists():
         raise InputError(f"OUT must be a finished search; {search.path} has no {search.ensemble.name}")
     paths = list_images(images)
-    from cluster.progress import bar
-    from trainables.predict import predict_images
-
     with bar("checking images", quiet) as update:
         problems, _ = check_images(paths, update)
     if problems:
@@ -60,7 +57,7 @@ def predict(search: SearchFolder, images: Path, out: Path, quiet: bool) -> None:
         for net in nets:
             probs.append(predict_images(net, paths, threads=os.cpu_count() or 1, on_batch=on_batch))
     weights = [weight / n_folds for weight in ensemble["weights"] for _ in range(n_folds)]
-    write_whole(out, submission([path.name for path in paths], blend(np.stack(probs), weights)))
+    write_whole(out, submission([path.name for path in paths], blend(probs, weights)))
     print(f"{len(paths)} images predicted by {len(nets)} nets: {out}")
 
 

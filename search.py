@@ -10,9 +10,9 @@ import time
 from collections.abc import Sequence
 
 import analysis
-from analysis.ensemble import choose, submission, ensemble_test_probs
+from analysis.ensemble import choose, ensemble_test_probs, submission
 from analysis.report import write_report
-from analysis.summary import summarize
+from analysis.summary import closing_lines, summarize
 from cluster.folds import predict_test, promote
 from cluster.plan import make_plan
 from cluster.session import session
@@ -32,23 +32,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             trials = search(plan, slots)
             promoted = promote(plan, slots, trials)
             ensemble = choose(plan.search, plan.data, plan.folds, promoted, plan.metric)
-            predict_test(plan, slots, promoted)
+            predict_test(plan, slots, ensemble["members"], promoted[0])
         write_whole(plan.search.submission, submission(plan.data.test_ids, ensemble_test_probs(plan.search)))
         summary = summarize(plan.search, plan.data, plan.folds, time.monotonic() - started)
         report = write_report(analysis.load(plan.search.path))
-    except InputError as error:
+    except (InputError, SearchFailed) as error:
         print(f"search.py: {error}", file=sys.stderr)
-        return 2
-    except SearchFailed as error:
-        print(f"search.py: {error}", file=sys.stderr)
-        return 1
-    print(
-        f"ensemble   out of fold {ensemble['oof_accuracy']:.4f} ± {ensemble['oof_se']:.4f}, members {ensemble['members']}"
-    )
-    if "test_accuracy" in summary["ensemble"]:
-        print(
-            f"true test  ensemble {summary['ensemble']['test_accuracy']:.4f}, best net {summary['best_trial']['test_accuracy']:.4f}"
-        )
+        return 2 if isinstance(error, InputError) else 1
+    except KeyboardInterrupt:
+        print("search.py: interrupted; the same command with --resume goes on from here", file=sys.stderr)
+        return 130
+    print(closing_lines(summary))
     print(f"report     {report}")
     return 0
 

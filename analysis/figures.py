@@ -56,8 +56,8 @@ def promoted_bars(summary: dict[str, Any]) -> Figure:
     figure = Figure(figsize=(5, 0.6 + 0.45 * len(names)), layout="constrained")
     axes = figure.subplots()
     colours = [COLOURS["finished"]] * (len(names) - 1) + [COLOURS["best"]]
-    axes.errorbar(shares, range(len(names)), xerr=errors, fmt="none", ecolor=colours, elinewidth=2, capsize=4)
-    axes.scatter(shares, range(len(names)), c=colours, zorder=3)
+    for place, (share, error, colour) in enumerate(zip(shares, errors, colours, strict=True)):
+        axes.errorbar(share, place, xerr=error, fmt="o", color=colour, elinewidth=2, capsize=4)
     axes.set(yticks=range(len(names)), yticklabels=names, xlabel="out-of-fold accuracy on labels as given, ± 1 SE")
     axes.invert_yaxis()
     axes.margins(y=0.25)

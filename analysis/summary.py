@@ -42,6 +42,20 @@ def summarize(search: SearchFolder, data: ImageData, folds: Folds, wall_s: float
     return summary
 
 
+def closing_lines(summary: dict[str, Any]) -> str:
+    """What the terminal says at the end."""
+    ensemble = summary["ensemble"]
+    members = ", ".join(
+        f"{number:03d} x {weight:.2f}" for number, weight in zip(ensemble["members"], ensemble["weights"], strict=True)
+    )
+    lines = [f"ensemble   {ensemble['oof_accuracy']:.4f} ± {ensemble['oof_se']:.4f} out of fold, trials {members}"]
+    if "test_accuracy" in ensemble:
+        best = summary["best_trial"]["test_accuracy"]
+        lines.append(f"true test  ensemble {ensemble['test_accuracy']:.4f}, best net of the search {best:.4f}")
+    lines.append(f"epochs     {summary['epochs_trained']} of {summary['epochs_without_stopping']} without stopping")
+    return "\n".join(lines)
+
+
 def true_test_labels(data: ImageData) -> NDArray[np.int64] | None:
     """The true labels of the test images, in the sample's order; None where nobody knows them."""
     path = data.root / TRUE_LABELS
@@ -52,7 +66,7 @@ def true_test_labels(data: ImageData) -> NDArray[np.int64] | None:
 
 
 def _best_trial(search: SearchFolder, trial: Trial, truth: NDArray[np.int64] | None) -> dict[str, Any]:
-    """The winner of fold 0, as one net."""
+    """The first of the promoted, as the one net of fold 0."""
     best = {
         "trial": trial.number,
         "recipe": trial.recipe.to_dict(),
@@ -79,7 +93,7 @@ def _promoted(
         "cv_loss": log_loss(probs, data.labels),
         "folds": [_fold(probs, data.labels, folds, fold) for fold in range(folds.count)],
     }
-    if truth is not None:
+    if truth is not None and all(search.trial(trial.number).fold(f).test_probs.exists() for f in range(folds.count)):
         row["test_accuracy"] = accuracy(trial_test_probs(search, trial.number, folds.count), truth)
     return row
 

@@ -9,14 +9,15 @@ from typing import Any
 import ray
 
 from cluster.plan import Plan
-from cluster.progress import bar
 from cluster.promotion import best, standings
 from cluster.resources import Slots
 from cluster.tuner import SearchFailed
 from search_spaces.recipe import Recipe
+from trainables.bar import bar
 from trainables.data.folds import Folds
 from trainables.data.kaggle import load_data
 from trainables.layout import SearchFolder, load_json, save_array, save_json
+from trainables.predict import predict_images
 from trainables.train import Setting, train
 from trainables.trial import Trial, load_epochs
 
@@ -43,6 +44,7 @@ def promote(plan: Plan, slots: Slots, trials: list[Trial]) -> list[int]:
         tasks = [
             _remote(_train_fold, slots).remote(plan.data_root, plan.search.path, setting, number, fold)
             for number, fold in pairs
+            if not plan.search.trial(number).fold(fold).weights.exists()
         ]
         _wait(tasks, lambda _done: update(epochs_done(), len(pairs) * plan.epochs))
     whole = _whole(plan, promoted)
@@ -50,17 +52,18 @@ def promote(plan: Plan, slots: Slots, trials: list[Trial]) -> list[int]:
     return whole
 
 
-def predict_test(plan: Plan, slots: Slots, numbers: list[int]) -> None:
-    """Predict the test images with every fold net of the trials `numbers`."""
-    pairs = [(number, fold) for number in numbers for fold in range(plan.folds.count)]
+def predict_test(plan: Plan, slots: Slots, members: list[int], best_trial: int) -> None:
+    """Predict the test images with every fold net of the ensemble's members, and with the best trial's first."""
+    pairs = [(number, fold) for number in members for fold in range(plan.folds.count)]
+    pairs = list(dict.fromkeys([*pairs, (best_trial, 0)]))
+    setting = plan.setting(slots.threads, slots.loader_workers)
     with bar("prediction, fold nets", plan.quiet) as update:
         tasks = [
-            _remote(_predict_fold, slots).remote(
-                plan.data_root, plan.search.path, plan.setting(slots.threads, slots.loader_workers), number, fold
-            )
+            _remote(_predict_fold, slots).remote(plan.data_root, plan.search.path, setting, number, fold)
             for number, fold in pairs
+            if not plan.search.trial(number).fold(fold).test_probs.exists()
         ]
-        _wait(tasks, lambda done: update(done, len(pairs)))
+        _wait(tasks, lambda done: update(done, len(tasks)))
 
 
 def _remote(function: Callable[..., None], slots: Slots) -> Any:
@@ -68,11 +71,14 @@ def _remote(function: Callable[..., None], slots: Slots) -> Any:
 
 
 def _wait(tasks: list[Any], look: Callable[[int], None]) -> None:
-    """Until all are done; the first error is raised at once, with its cause."""
+    """Until all are done. The first error ends the wait, with its cause; what is trained stays trained."""
     left = tasks
     while left:
         done, left = ray.wait(left, num_returns=len(left), timeout=_LOOK_EVERY_S)
-        ray.get(done)
+        try:
+            ray.get(done)
+        except ray.exceptions.RayError as error:
+            raise SearchFailed(f"A fold failed; --resume goes on with what is trained. The cause:\n{error}") from None
         look(len(tasks) - len(left))
 
 
@@ -85,8 +91,6 @@ def _train_fold(data_root: Path, out: Path, setting: Setting, number: int, fold:
 
 
 def _predict_fold(data_root: Path, out: Path, setting: Setting, number: int, fold: int) -> None:
-    from trainables.predict import predict_images
-
     folder = SearchFolder(out).trial(number).fold(fold)
     paths = load_data(data_root).test_paths
     probs = predict_images(folder.weights, paths, threads=setting.threads, loader_workers=setting.loader_workers)

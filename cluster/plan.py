@@ -18,8 +18,9 @@ import cluster
 import search_spaces
 import trainables
 from cluster.asha import GRACE_EPOCHS, REDUCTION_FACTOR, rung_epochs
-from cluster.progress import bar
 from search_spaces import InputError, Recipe, Space, load_space
+from trainables.backbones import check_backbones, check_downloads, has_local_weights, local_weights
+from trainables.bar import bar
 from trainables.data.digits import write_digits
 from trainables.data.folds import Folds, make_folds
 from trainables.data.kaggle import ImageData, check_data
@@ -156,8 +157,6 @@ def _decided_space(flags: argparse.Namespace) -> Space:
 
 
 def _space_with_weights(space: Space, folder: Path) -> Space:
-    from trainables.backbones import has_local_weights
-
     if space.fields.get("pretrained") is not True:
         raise InputError(f"--weights: the recipes of the space {space.name!r} train from scratch and read no weights")
     names = space.values("backbone")
@@ -194,8 +193,6 @@ def _check_out(search: SearchFolder, resume: bool) -> None:
 
 
 def _check_nets(space: Space, recipes: Sequence[Recipe], weights: Path | None) -> None:
-    from trainables.backbones import check_backbones, check_downloads, local_weights
-
     check_backbones(space.values("backbone"), any(recipe.pretrained for recipe in recipes) and weights is None)
     names = dict.fromkeys(recipe.backbone for recipe in recipes if recipe.pretrained)
     if weights is None:
@@ -267,9 +264,10 @@ def _described(plan: Plan, space: Space) -> str:
     without = len(plan.recipes) * plan.epochs
     promotion = plan.promote * (plan.folds.count - 1) * plan.epochs
     data = plan.data
+    images = f"{len(data.image_ids)} images of {len(data.classes)} classes, {len(data.test_ids)} to predict"
     return "\n".join(
         (
-            f"data       {data.root}: {len(data.image_ids)} images of {len(data.classes)} classes, {len(data.test_ids)} to predict",
+            f"data       {data.root}: {images}",
             f"folds      {plan.folds.count}, stratified, hash {plan.folds.hash}",
             f"space      {space.name}: {', '.join(space.values('backbone'))}",
             f"search     {len(plan.recipes)} trials of at most {plan.epochs} epochs on fold 0, ASHA on {plan.metric} "

@@ -1,10 +1,8 @@
-"""What a person sees while it works: a live table of trials, bars; plain lines where there is no terminal."""
+"""What a person sees of a running search: a live table of trials; plain lines where there is no terminal."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,55 +10,12 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial as RayTrial
 from rich.console import Console
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from cluster.asha import RungTable
 from search_spaces.recipe import Recipe
+from trainables.bar import duration
 from trainables.scores import goodness
-
-Update = Callable[[int, int], None]
-"""Called with how much is done and how much there is."""
-
-_LINES_A_BAR = 5
-
-
-@contextmanager
-def bar(what: str, quiet: bool) -> Iterator[Update]:
-    """A progress bar, or a few plain lines, or nothing."""
-    console = Console()
-    if quiet:
-        yield lambda done, total: None
-    elif not console.is_terminal:
-        yield _lines(what)
-    else:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console) as progress:
-            task = progress.add_task(what, total=None)
-            yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-def _lines(what: str) -> Update:
-    started, printed = time.monotonic(), -1
-
-    def update(done: int, total: int) -> None:
-        nonlocal printed
-        share = _LINES_A_BAR * done // max(1, total)
-        if share > printed:
-            printed = share
-            spent = time.monotonic() - started
-            left = f", about {duration(spent / done * (total - done))} left" if 0 < done < total else ""
-            print(f"{what}: {done}/{total}{left}", flush=True)
-
-    return update
-
-
-def duration(seconds: float) -> str:
-    """'42 s', '3 min', '1 h 05 min'."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 @dataclass
@@ -122,8 +77,8 @@ class SearchProgress(Callback):  # type: ignore[misc]
         seen, recipe = self._seen[number], self._recipes[number]
         row = seen.row or {}
         values = "  ".join(f"{name} {row[name]:.4f}" for name in ("val_loss", "val_accuracy") if name in row)
-        what = f"{recipe.backbone} {recipe.image_size} px"
-        return f"trial {number:03d}  {seen.status:8s}  epoch {seen.epoch}/{recipe.epochs}  {values}  {what}  | {self._state()}"
+        what = f"epoch {seen.epoch}/{recipe.epochs}  {values}  {recipe.backbone} {recipe.image_size} px"
+        return f"trial {number:03d}  {seen.status:8s}  {what}  | {self._state()}"
 
     def _state(self) -> str:
         ended = sum(seen.status not in ("running", "waiting") for seen in self._seen.values())
@@ -152,7 +107,7 @@ class SearchProgress(Callback):  # type: ignore[misc]
         rows = [seen.row for seen in self._seen.values() if seen.row]
         if not rows:
             return None
-        a_epoch = sum(row["seconds"] for row in rows) / len(rows)
+        a_epoch: float = sum(row["seconds"] for row in rows) / len(rows)
         ended = [s.epoch for s in self._seen.values() if s.row and s.status in ("stopped", "finished", "diverged")]
         usual = sum(ended) / len(ended) if ended else self._recipes[0].epochs / 2
         left = sum(max(0.0, usual - s.epoch) for s in self._seen.values() if s.status in ("running", "waiting"))

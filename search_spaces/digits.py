@@ -1,8 +1,8 @@
 """scikit-learn's digit images with a fifth of the training labels flipped: a whole search on a laptop.
 
-Where the ranges come from: timm's `test_*` models train from scratch on 8x8 digits in seconds, enlarged to 32-48 px so
-that their strides and patches have something to see; t1, t2 and smoothing span the cassava diary's sweeps. The learning rates are
-AdamW's, around 2e-3 at batch 32. Digits do not survive a flip: the views are small moves.
+Where the ranges come from: timm's `test_*` models train from scratch on 8x8 digits in seconds, enlarged to
+32-48 px so that their strides and patches have something to see; t1, t2 and smoothing span the cassava diary's
+sweeps; the learning rates are AdamW's, around 2e-3 at batch 32. Digits do not survive a flip: the views are moves.
 
     python search.py            # 16 trials, 3 promoted, 2 CPU cores: see README for time and accuracy
 """

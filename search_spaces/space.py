@@ -51,7 +51,7 @@ class Space:
     def largest_tta_count(self) -> int:
         """Views that must be scored so that every count of the space is known."""
         counts = self.values("tta_count") if "tta_count" in self.fields else (1,)
-        return max((*counts, *(recipe.tta_count for recipe in self.seeds())))
+        return max([*map(int, counts), *(recipe.tta_count for recipe in self.seeds())])
 
     def fixed(self, **constants: Any) -> Space:
         """The same space with some fields decided, for instance `epochs` and `seed` from the command line."""

@@ -67,7 +67,7 @@ def build_net(recipe: Recipe, build: Build, pretrained_file: Path | None = None,
     )
     usual = body.pretrained_cfg
     net = Net(body, build.mean or usual["mean"], build.std or usual["std"])
-    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return net.to(memory_format=torch.channels_last)
 
 
 def starting_net(recipe: Recipe, n_classes: int, weights_folder: Path | None) -> tuple[Net, Build]:

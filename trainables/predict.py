@@ -69,4 +69,5 @@ def predict_images(
     net, recipe = load_net(weights)
     loader = plain_loader(PlainImages(paths, recipe.image_size), recipe.batch_size, loader_workers)
     probs = view_probs(net.to(device()), loader, recipe, recipe.tta_count, on_batch)
-    return nested_means(probs)[-1]
+    mean: NDArray[np.float32] = nested_means(probs)[-1]
+    return mean

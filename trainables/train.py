@@ -94,7 +94,7 @@ def train(
                 epoch,
             )
             train_loss = _train_epoch(training, recipe, images, epoch, seed, setting)
-            row = {"epoch": epoch, "train_loss": train_loss}
+            row: Row = {"epoch": epoch, "train_loss": train_loss}
             row |= _score_epoch(training.net, recipe, val_images, data.labels[val_rows], epoch, folder, setting)
             seconds = time.perf_counter() - started
             row |= {"learning_rate": training.optimizer.param_groups[0]["lr"], "seconds": seconds}

@@ -118,7 +118,7 @@ def _data_of(tables: _Tables, problems: list[str]) -> ImageData:
     return ImageData(
         root=tables.root,
         image_ids=tuple(train["image_id"]),
-        labels=train["label"].astype(np.int64).to_numpy(),
+        labels=train["label"].to_numpy(np.int64),
         sources=tuple(train["source"]) if "source" in train else None,
         test_ids=tuple(sample["image_id"]),
         classes=tables.classes,

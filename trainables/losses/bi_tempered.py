@@ -107,7 +107,7 @@ def bi_tempered_loss(logits: Tensor, targets: Tensor, t1: float, t2: float, smoo
         classes = logits.shape[-1]
         shares = F.one_hot(targets, classes) if targets.dim() == 1 else targets
         shares = shares.to(logits.dtype) * (1.0 - smoothing) + smoothing / classes
-        losses: Tensor = _BiTempered.apply(logits, shares, t1, t2)  # type: ignore[no-untyped-call]
+        losses: Tensor = _BiTempered.apply(logits, shares, t1, t2)
         return losses.mean()
 
 
