@@ -17,6 +17,9 @@ from trainables.trial import oof_pred_probs, trial_test_probs
 
 ROUNDS = 25
 
+# Means of equal members differ by rounding only; that is no gain.
+_SAME = 1e-12
+
 
 def select(
     pred_probs: NDArray[np.floating], labels: NDArray[np.integer], metric: str, rounds: int = ROUNDS
@@ -35,7 +38,8 @@ def select(
         total += pred_probs[pick]
         picks.append(pick)
         goods.append(candidates[pick])
-    kept = picks[: int(np.argmax(goods)) + 1]
+    rounds_kept = next(done for done, good in enumerate(goods, start=1) if good >= max(goods) - _SAME)
+    kept = picks[:rounds_kept]
     return [kept.count(member) for member in range(len(pred_probs))]
 
 

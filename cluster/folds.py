@@ -18,7 +18,8 @@ from trainables.data.folds import Folds
 from trainables.data.kaggle import load_data
 from trainables.layout import SearchFolder, load_json, save_array, save_json
 from trainables.predict import predict_images
-from trainables.train import Setting, train
+from trainables.setting import Setting
+from trainables.train import train
 from trainables.trial import Trial, load_epochs
 
 _ATTEMPTS_AFTER_A_CRASH = 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib.util
 import json
 import shlex
 import tempfile
@@ -13,10 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import analysis
-import cluster
-import search_spaces
-import trainables
 from cluster.asha import GRACE_EPOCHS, REDUCTION_FACTOR, rung_epochs
 from search_spaces import InputError, Recipe, Space, load_space
 from trainables.backbones import check_backbones, check_downloads, has_local_weights, local_weights
@@ -26,9 +23,9 @@ from trainables.data.folds import Folds, make_folds
 from trainables.data.kaggle import ImageData, check_data
 from trainables.layout import SearchFolder, load_json, save_json
 from trainables.scores import METRICS
-from trainables.train import Setting
+from trainables.setting import Setting
 
-PACKAGES = (search_spaces, trainables, cluster, analysis)
+PACKAGES = ("search_spaces", "trainables", "cluster", "analysis")
 
 # What a resumed search must share with the one that it goes on with.
 _SAME = ("space", "folds", "epochs", "trials", "metric", "seed", "fold_hash", "recipes_hash")
@@ -101,8 +98,9 @@ def read_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
 def make_plan(arguments: Sequence[str] | None = None) -> Plan | None:
     """The checked plan, its search folder begun. None where `--plan` asked for the words only."""
     flags = read_flags(arguments)
-    space = _decided_space(flags)
+    space = load_space(flags.space)
     _check_numbers(flags, space)
+    space = _decided(space, flags)
     out = flags.out or Path("runs") / f"{space.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     search = SearchFolder(out.resolve())
     _check_out(search, flags.resume)
@@ -139,18 +137,22 @@ def make_plan(arguments: Sequence[str] | None = None) -> Plan | None:
     return plan
 
 
+def package_folders() -> list[Path]:
+    """Where the four packages are imported from."""
+    specs = [importlib.util.find_spec(name) for name in PACKAGES]
+    return [Path(str(spec.origin)).parent for spec in specs if spec]
+
+
 def code_hash() -> str:
     """Of the Python files of the four packages, names and contents."""
     digest = hashlib.sha256()
-    for package in PACKAGES:
-        folder = Path(str(package.__file__)).parent
+    for folder in package_folders():
         for path in sorted(folder.rglob("*.py")):
-            digest.update(f"{package.__name__}/{path.relative_to(folder)}\0".encode() + path.read_bytes())
+            digest.update(f"{folder.name}/{path.relative_to(folder)}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _decided_space(flags: argparse.Namespace) -> Space:
-    space = load_space(flags.space)
+def _decided(space: Space, flags: argparse.Namespace) -> Space:
     if flags.weights is not None:
         space = _space_with_weights(space, flags.weights)
     return space.fixed(seed=flags.seed, epochs=flags.epochs or space.epochs)

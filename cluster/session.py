@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import ray
 
-from cluster.plan import PACKAGES, Plan
+from cluster.plan import Plan, package_folders
 from cluster.resources import Slots, slots
 
 
@@ -27,7 +27,7 @@ def session(plan: Plan) -> Iterator[Slots]:
         include_dashboard=False,
         log_to_driver=False,
         logging_level=logging.ERROR,
-        runtime_env={"py_modules": [os.path.dirname(str(package.__file__)) for package in PACKAGES]},
+        runtime_env={"py_modules": [str(folder) for folder in package_folders()]},
     )
     try:
         yield slots(ray.cluster_resources(), len(plan.recipes), plan.concurrent, plan.gpus_per_trial, plan.wanted_gpus)

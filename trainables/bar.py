@@ -32,14 +32,16 @@ def bar(what: str, quiet: bool) -> Iterator[Update]:
 
 def _lines(what: str) -> Update:
     started, printed = time.monotonic(), 0
+    earlier: int | None = None  # what was done before, by a search that is resumed
 
     def update(done: int, total: int) -> None:
-        nonlocal printed
+        nonlocal printed, earlier
+        earlier = done - 1 if earlier is None else earlier
         part = _LINES_A_BAR * done // max(1, total)
         if part > printed:
             printed = part
             spent = time.monotonic() - started
-            left = f", about {duration(spent / done * (total - done))} left" if done < total else ""
+            left = f", about {duration(spent / (done - earlier) * (total - done))} left" if done < total else ""
             print(f"{what}: {done}/{total}{left}", flush=True)
 
     return update

@@ -11,7 +11,8 @@ from search_spaces.recipe import Recipe
 from trainables.data.folds import Folds
 from trainables.data.kaggle import load_data
 from trainables.layout import SearchFolder, load_json
-from trainables.train import Setting, train
+from trainables.setting import Setting
+from trainables.train import train
 
 
 def run_trial(config: dict[str, Any], *, data_root: Path, out: Path, setting: Setting) -> None:

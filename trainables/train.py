@@ -31,6 +31,7 @@ from trainables.data.images import PlainImages, TrainingImages, plain_loader, tr
 from trainables.data.kaggle import ImageData, check_data
 from trainables.layout import FoldFolder, save_array, save_json, write_whole
 from trainables.predict import device, loss_of, nested_means, view_probs
+from trainables.setting import Setting
 from trainables.tensorboard import Curves
 
 Row = dict[str, Any]
@@ -38,19 +39,6 @@ Row = dict[str, Any]
 
 WARM_UP_SHARE = 0.1
 """Of all steps; then the rate falls along a cosine to zero."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What all trainings of one search share and no recipe decides."""
-
-    weights: Path | None = None
-    """Folder of local pretrained weights."""
-    largest_tta_count: int = 1
-    curve_epochs: tuple[int, ...] = ()
-    """Epochs after which a trial may be stopped: there it is scored at every TTA count."""
-    threads: int = 1
-    loader_workers: int = 0
 
 
 @dataclass

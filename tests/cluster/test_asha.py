@@ -1,0 +1,94 @@
+import random
+from pathlib import Path
+
+import pytest
+from ray.tune.schedulers.async_hyperband import _Bracket
+from ray.tune.schedulers.trial_scheduler import TrialScheduler
+
+from cluster.asha import Asha, RungTable, goes_on, rung_epochs
+
+
+@pytest.mark.parametrize(
+    ("epochs", "rungs"), [(1, ()), (2, ()), (3, (2,)), (6, (2,)), (9, (2, 6)), (20, (2, 6, 18)), (19, (2, 6, 18))]
+)
+def test_rungs_are_grace_times_powers_below_the_end(epochs: int, rungs: tuple[int, ...]) -> None:
+    assert rung_epochs(epochs) == rungs
+
+
+def test_an_exact_top_rung_is_kept() -> None:
+    # Ray's class loses 243 here: int(log(243) / log(3)) is 4 in floating point.
+    assert rung_epochs(244, grace=1, factor=3) == (1, 3, 9, 27, 81, 243)
+
+
+@pytest.mark.parametrize(
+    ("good", "recorded", "passes"),
+    [
+        (0.0, [], True),  # the first arrival
+        (0.5, [0.5], True),  # a tie
+        (0.4, [0.5], False),
+        (0.6, [0.5], True),
+        (0.63, [0.1, 0.5, 0.9], False),  # the cut lies at 0.5 + (0.9 - 0.5) / 3
+        (0.64, [0.1, 0.5, 0.9], True),
+        (-1.0, [-3.0, -2.0, -1.0, 0.0], True),
+        (-1.1, [-3.0, -2.0, -1.0, 0.0], False),
+    ],
+)
+def test_the_rule_by_hand(good: float, recorded: list[float], passes: bool) -> None:
+    assert goes_on(good, recorded) is passes
+
+
+def test_the_rule_is_ray_s_where_ray_s_is_right(tmp_path: Path) -> None:
+    rng = random.Random(0)
+    for run in range(20):
+        theirs = _Bracket(min_t=2, max_t=20, reduction_factor=3, s=0)
+        ours = RungTable(tmp_path / f"{run}.json", "val_accuracy", rung_epochs(20))
+        for trial in range(15):
+            for epoch in ours.rungs:
+                value = rng.choice([0.1, 0.2, 0.3, 0.4, 0.5])
+                action = theirs.on_result(_FakeTrial(trial), epoch, value)
+                assert ours.judge(trial, epoch, value) == (action == TrialScheduler.CONTINUE)
+                if action == TrialScheduler.STOP:
+                    break
+
+
+def test_the_table_survives_its_process(tmp_path: Path) -> None:
+    path = tmp_path / "rungs.json"
+    table = RungTable.open(path, "val_loss", (2, 6))
+    assert table.judge(0, 2, 0.5)
+    assert not table.judge(1, 2, 0.9)
+    again = RungTable.open(path, "val_loss", (2, 6))
+    assert again.values == {2: {0: 0.5, 1: 0.9}}
+    assert again.stopped == {1: 2}
+    assert not again.judge(2, 2, 0.7)
+    assert not again.judge(1, 3, 0.0)  # stopped is stopped
+
+
+def test_a_rung_reported_twice_is_judged_once(tmp_path: Path) -> None:
+    table = RungTable.open(tmp_path / "rungs.json", "val_loss", (2,))
+    assert table.judge(0, 2, 0.5)
+    assert table.judge(0, 2, 9.9)
+    assert table.values[2] == {0: 0.5}
+
+
+def test_other_epochs_are_no_rungs(tmp_path: Path) -> None:
+    table = RungTable.open(tmp_path / "rungs.json", "val_loss", (2, 6))
+    assert table.judge(0, 2, 0.1)
+    assert table.judge(1, 3, 99.0)
+    assert table.values == {2: {0: 0.1}}
+
+
+def test_a_diverged_trial_is_stopped_and_never_ranked(tmp_path: Path) -> None:
+    table = RungTable.open(tmp_path / "rungs.json", "val_loss", (2,))
+    scheduler = Asha(table)
+    nan = float("nan")
+    row = {"epoch": 2, "diverged": True, "val_loss": nan}
+    assert scheduler.on_trial_result(None, _FakeTrial(0), row) == TrialScheduler.STOP
+    assert not table.values
+    good = {"epoch": 2, "diverged": False, "val_loss": 0.3}
+    assert scheduler.on_trial_result(None, _FakeTrial(1), good) == TrialScheduler.CONTINUE
+
+
+class _FakeTrial:
+    def __init__(self, number: int) -> None:
+        self.trial_id = str(number)
+        self.config = {"trial": number}

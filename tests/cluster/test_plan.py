@@ -1,0 +1,108 @@
+"""Bad input ends in one clear message and exit code 2, before any training and with nothing written."""
+
+from pathlib import Path
+
+import pytest
+from safetensors.torch import save_file
+
+import search
+from cluster.plan import code_hash
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    """The message of a command line that must be refused."""
+    try:
+        code = search.main([*map(str, arguments), "--quiet"])
+    except SystemExit as exit_:  # argparse's own way out
+        code = int(str(exit_.code))
+    assert code == 2
+    return capsys.readouterr().err
+
+
+def space_file(path: Path, change: str) -> Path:
+    path.write_text(f"from search_spaces.digits import SPACE\nSPACE = SPACE.{change}\n")
+    return path
+
+
+def test_flags_that_make_no_sense(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out = tmp_path / "OUT"
+    assert "digits, leaves, cassava" in refused(capsys, "--space", "cassva", "--out", out)
+    assert "--promote 5 and --trials 4" in refused(capsys, "--promote", "5", "--trials", "4", "--out", out)
+    assert "invalid choice: 'loss'" in refused(capsys, "--metric", "loss", "--out", out)
+    assert "invalid int value: 'many'" in refused(capsys, "--trials", "many", "--out", out)
+    several = refused(capsys, "--trials", "0", "--epochs", "-1", "--folds", "1", "--gpus-per-trial", "-1", "--out", out)
+    for part in ("--trials must be at least 1", "--epochs", "--folds must be at least 2", "--gpus-per-trial"):
+        assert part in several
+    assert not out.exists()
+
+
+def test_data_that_cannot_be_used(capsys: pytest.CaptureFixture[str], stripes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "OUT"
+    (stripes / "train_images/train_1.png").unlink()
+    assert "train_1.png is missing" in refused(capsys, "--data", stripes, "--out", out)
+    (stripes / "train.csv").unlink()
+    assert "lacks:\n  - train.csv" in refused(capsys, "--data", stripes, "--out", out)
+    assert "lacks" in refused(capsys, "--data", tmp_path / "absent", "--out", out)
+    assert not out.exists()
+
+
+def test_folds_that_the_data_cannot_fill(capsys: pytest.CaptureFixture[str], stripes: Path, tmp_path: Path) -> None:
+    assert "'across' has 8" in refused(capsys, "--data", stripes, "--folds", "9", "--out", tmp_path / "OUT")
+
+
+def test_a_backbone_that_timm_does_not_know(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    own = space_file(tmp_path / "own.py", "fixed(backbone='test_resnt')")
+    own.write_text(
+        own.read_text().replace("SPACE.fixed", "__import__('dataclasses').replace(SPACE, known_good=()).fixed")
+    )
+    message = refused(capsys, "--space", own, "--out", tmp_path / "OUT")
+    assert "'test_resnt' (nearest: test_resnet" in message
+
+
+def test_weights_that_are_not_there(capsys: pytest.CaptureFixture[str], stripes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "OUT"
+    empty = tmp_path / "weights"
+    empty.mkdir()
+    message = refused(capsys, "--space", "leaves", "--data", stripes, "--weights", empty, "--out", out)
+    assert "at least one of mobilenetv2_100.safetensors" in message
+    (empty / "resnet18.safetensors").write_bytes(b"a pickle, say")
+    message = refused(capsys, "--space", "leaves", "--data", stripes, "--weights", empty, "--out", out)
+    assert "The weights of resnet18" in message
+    assert "train from scratch" in refused(capsys, "--space", "digits", "--weights", empty, "--out", out)
+
+
+def test_an_out_that_holds_something(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    assert "must be a new or an empty folder" in refused(capsys, "--out", tmp_path)
+    assert "holds no search" in refused(capsys, "--out", tmp_path, "--resume")
+    (tmp_path / "search.json").write_text("{}")
+    assert "holds a search already; add --resume" in refused(capsys, "--out", tmp_path)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_plan_says_what_it_would_do_and_writes_nothing(
+    capsys: pytest.CaptureFixture[str], stripes: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "OUT"
+    assert search.main(["--data", str(stripes), "--folds", "4", "--plan", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "16 images of 2 classes, 4 to predict" in printed
+    assert "rungs 2, 6" in printed
+    assert "at most 144 epochs" in printed
+    assert not out.exists()
+
+
+def test_local_weights_choose_the_backbones(capsys: pytest.CaptureFixture[str], stripes: Path, tmp_path: Path) -> None:
+    import timm
+
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    save_file(timm.create_model("resnet18", num_classes=3).state_dict(), weights / "resnet18.safetensors")
+    flags = ["--space", "leaves", "--data", str(stripes), "--weights", str(weights), "--plan"]
+    assert search.main(flags) == 0
+    assert "leaves: resnet18\n" in capsys.readouterr().out
+
+
+def test_the_code_has_a_hash() -> None:
+    assert code_hash() == code_hash()
+    assert len(code_hash()) == 16

@@ -1,0 +1,64 @@
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cluster.asha import RungTable
+from cluster.progress import SearchProgress
+from search_spaces import load_space
+from trainables.bar import bar, duration
+
+
+def row(epoch: int, loss: float) -> dict[str, Any]:
+    return {"epoch": epoch, "val_loss": loss, "val_accuracy": 1 - loss / 2, "seconds": 10.0, "diverged": False}
+
+
+@pytest.fixture
+def progress(tmp_path: Path) -> SearchProgress:
+    table = RungTable(tmp_path / "rungs.json", "val_loss", (2, 6), stopped={1: 2})
+    return SearchProgress(load_space("digits").recipes(4, 0), done=[], table=table, slots=2, quiet=False)
+
+
+def trial(number: int) -> Any:
+    return SimpleNamespace(config={"trial": number})
+
+
+def test_plain_lines_tell_rung_best_and_time_left(progress: SearchProgress, capsys: pytest.CaptureFixture[str]) -> None:
+    for number, loss in ((0, 0.4), (1, 0.8)):
+        progress.on_trial_start(0, [], trial(number))
+        progress.on_trial_result(0, [], trial(number), row(2, loss))
+    progress.on_trial_complete(0, [], trial(1))
+    printed = capsys.readouterr().out
+    assert "trial 001  stopped   epoch 2/9  val_loss 0.8000" in printed
+    assert "1/4 trials, best val_loss 0.4000 (trial 000), about" in printed
+    # two trials that wait, at the two epochs that an ended one took, ten seconds each, on two slots
+    assert progress.seconds_left() == pytest.approx(2 * 2 * 10 / 2)
+
+
+def test_the_best_is_the_furthest_first(progress: SearchProgress) -> None:
+    progress.on_trial_result(0, [], trial(0), row(3, 0.5))
+    progress.on_trial_result(0, [], trial(2), row(2, 0.1))
+    assert progress.best_so_far() == 0
+
+
+def test_the_table_shows_the_rung(progress: SearchProgress) -> None:
+    progress.on_trial_result(0, [], trial(0), row(3, 0.5))
+    assert progress._cells(0)[-4:] == ["3/9", "2", "0.5000", "0.7500"]
+
+
+def test_a_bar_without_a_terminal_is_a_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with bar("baking", quiet=False) as update:
+        for done in range(1, 101):
+            update(done, 100)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 5
+    assert lines[-1] == "baking: 100/100"
+    with bar("baking", quiet=True) as update:
+        update(1, 1)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(42.4, "42 s"), (200, "3 min"), (3900, "1 h 05 min")])
+def test_durations_are_read_at_a_glance(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

@@ -1,0 +1,42 @@
+import pytest
+
+from cluster.resources import Slots, slots
+from search_spaces import InputError
+
+LAPTOP, SERVER, GROWING = {"CPU": 2.0}, {"CPU": 64.0, "GPU": 4.0}, {"CPU": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("resources", "trials", "concurrent", "per_trial", "wanted", "expected"),
+    [
+        (LAPTOP, 16, None, None, 0.0, Slots(2, 1, 0.0)),
+        (LAPTOP, 16, 1, None, 0.0, Slots(1, 2, 0.0)),
+        (LAPTOP, 1, None, None, 0.0, Slots(1, 2, 0.0)),
+        (LAPTOP, 16, 8, None, 0.0, Slots(2, 1, 0.0)),
+        (SERVER, 16, None, None, 0.0, Slots(4, 8, 1.0)),
+        (SERVER, 16, None, 0.5, 1.0, Slots(8, 8, 0.5)),
+        (SERVER, 16, None, 0.0, 0.0, Slots(16, 4, 0.0)),
+        (GROWING, 40, None, None, 1.0, Slots(40, 4, 1.0)),
+        (GROWING, 40, 6, None, 1.0, Slots(6, 4, 1.0)),
+    ],
+)
+def test_what_a_trial_gets(
+    resources: dict[str, float],
+    trials: int,
+    concurrent: int | None,
+    per_trial: float | None,
+    wanted: float,
+    expected: Slots,
+) -> None:
+    assert slots(resources, trials, concurrent, per_trial, wanted) == expected
+
+
+def test_more_gpus_than_there_are_is_refused() -> None:
+    with pytest.raises(InputError, match="the cluster has 4 GPUs"):
+        slots(SERVER, 16, None, 8.0, 0.0)
+
+
+def test_beside_a_gpu_the_cpus_decode() -> None:
+    assert Slots(4, 8, 1.0).loader_workers == 7
+    assert Slots(2, 1, 0.0).loader_workers == 0
+    assert Slots(2, 4, 0.0).threads == 4

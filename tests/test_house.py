@@ -1,0 +1,106 @@
+"""The house's own rules, each shown to fail: import direction, light packages, one place that opens the truth."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("search_spaces", "trainables", "cluster", "analysis")
+HEAVY = {"torch", "torchvision", "timm", "albumentations", "ray"}
+
+# What each package may import of the others.
+ALLOWED = {
+    "search_spaces": set(),
+    "trainables": {"search_spaces"},
+    "analysis": {"search_spaces", "trainables"},
+    "cluster": {"search_spaces", "trainables"},
+}
+
+
+def imports_of(source: str) -> set[str]:
+    """The modules that a file imports, wherever in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def direction_problem(package: str, source: str) -> str | None:
+    ours = {name.split(".")[0] for name in imports_of(source)} & set(PACKAGES)
+    wrong = ours - ALLOWED[package] - {package}
+    return f"{package} imports {', '.join(sorted(wrong))}" if wrong else None
+
+
+def files_of(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports_never_run_back(package: str) -> None:
+    problems = {path.name: direction_problem(package, path.read_text()) for path in files_of(package)}
+    assert not {name: problem for name, problem in problems.items() if problem}
+
+
+def test_the_direction_guard_fails_where_it_should() -> None:
+    assert direction_problem("trainables", "def f():\n    from cluster.plan import Plan\n")
+    assert direction_problem("search_spaces", "import trainables.train")
+    assert not direction_problem("cluster", "from trainables.train import train")
+
+
+def names_ray(source: str) -> bool:
+    return any(name.split(".")[0] == "ray" for name in imports_of(source))
+
+
+def test_ray_is_named_in_one_file_of_trainables() -> None:
+    assert [path.name for path in files_of("trainables") if names_ray(path.read_text())] == ["ray_trial.py"]
+    assert not [
+        path for package in ("search_spaces", "analysis") for path in files_of(package) if names_ray(path.read_text())
+    ]
+    assert names_ray("import ray.tune")
+
+
+def test_the_truth_is_opened_by_the_report_only() -> None:
+    readers = {
+        f"{package}/{path.name}"
+        for package in PACKAGES
+        for path in files_of(package)
+        if "TRUE_LABELS" in path.read_text() or "true_labels.csv" in path.read_text()
+    }
+    assert readers == {"trainables/digits.py", "analysis/summary.py"}
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Top-level modules that a fresh interpreter in another folder holds after the statement."""
+    code = f"import sys; {statement}; print(' '.join(sorted({{name.split('.')[0] for name in sys.modules}})))"
+    done = subprocess.run([sys.executable, "-c", code], cwd="/", capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.slow
+def test_analysis_and_spaces_open_without_torch_or_ray() -> None:
+    loaded = loaded_by("import analysis.report, analysis.summary, analysis.ensemble, search_spaces")
+    assert not loaded & HEAVY
+    assert loaded_by("import torch") & HEAVY
+
+
+@pytest.mark.slow
+def test_the_four_packages_are_ours_from_any_folder() -> None:
+    code = f"import {', '.join(PACKAGES)}; print(*({', '.join(PACKAGES)}), sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", code], cwd="/", capture_output=True, text=True, check=True)
+    assert all(str(ROOT / package) in line for package, line in zip(PACKAGES, done.stdout.splitlines(), strict=True))
+
+
+def test_tests_are_no_package() -> None:
+    assert not list((ROOT / "tests").rglob("__init__.py"))
+
+
+def test_search_py_is_a_short_story() -> None:
+    source = (ROOT / "search.py").read_text()
+    assert len(source.splitlines()) < 60
+    assert not [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ClassDef)]

@@ -1,0 +1,205 @@
+"""The whole command on real images: every file that it promises, what reads them, and a death in the middle."""
+
+import io
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from nbclient import NotebookClient
+from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+
+import analysis
+from search_spaces import Recipe
+from trainables.data.folds import Folds
+from trainables.layout import SearchFolder, load_json
+from trainables.scores import accuracy
+from trainables.trial import oof_pred_probs
+
+ROOT = Path(__file__).parent.parent
+LEAVES = ROOT.parent / "shared" / "data"
+Command = Callable[..., CompletedProcess[str]]
+pytestmark = pytest.mark.slow
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    return pd.read_csv(io.StringIO(path.read_text()))
+
+
+def test_the_summary_says_what_was_promised(finished_search: Path) -> None:
+    summary = load_json(finished_search / "summary.json")
+    keys = {"best_trial", "promoted", "ensemble", "epochs_trained", "epochs_without_stopping"}
+    assert keys | {"fold_hash", "code_hash", "seed", "wall_s"} <= set(summary)
+    assert len(summary["promoted"]) == 2
+    for row in summary["promoted"]:
+        assert {"trial", "recipe", "cv_accuracy", "cv_se", "cv_loss", "folds"} <= set(row)
+        Recipe.from_dict(row["recipe"])
+        assert [fold["fold"] for fold in row["folds"]] == [0, 1, 2]
+        assert sum(fold["images"] for fold in row["folds"]) == 1257
+    ensemble = summary["ensemble"]
+    assert {"members", "weights", "oof_accuracy", "oof_se", "test_accuracy"} <= set(ensemble)
+    assert sum(ensemble["weights"]) == pytest.approx(1.0)
+    assert set(ensemble["members"]) <= {row["trial"] for row in summary["promoted"]}
+    assert summary["best_trial"]["test_accuracy"] > 0.3  # three epochs, yet far above chance
+    assert 0 < summary["epochs_trained"] <= summary["epochs_without_stopping"] == 4 * 3
+
+
+def test_out_of_fold_predictions_are_whole_and_are_the_numbers(finished_search: Path) -> None:
+    search = SearchFolder(finished_search)
+    folds = Folds.load(search.folds)
+    summary, oof = load_json(search.summary), read_csv(search.oof)
+    assert summary["fold_hash"] == folds.hash
+    for row in summary["promoted"]:
+        probs = oof_pred_probs(search, row["trial"], folds)
+        assert np.isfinite(probs).all()
+        np.testing.assert_allclose(probs.sum(1), 1, atol=1e-5)
+        assert accuracy(probs, oof["label"].to_numpy()) == pytest.approx(row["cv_accuracy"])
+    assert (oof["prediction"] == oof["label"]).mean() == pytest.approx(summary["ensemble"]["oof_accuracy"])
+    assert oof["fold"].tolist() == folds.fold_of.tolist()
+
+
+def test_fold_zero_is_reused_and_the_losers_weights_are_gone(finished_search: Path) -> None:
+    search = SearchFolder(finished_search)
+    promoted = load_json(search.promoted)
+    for number in search.trial_numbers():
+        assert search.trial(number).fold(0).weights.exists() == (number in promoted)
+        assert search.trial(number).fold(0).checkpoint.exists() == (number in promoted)
+    for trial in analysis.load(finished_search).trial_list:
+        stopped_at = load_json(search.rungs)["stopped"].get(str(trial.number))
+        assert trial.epoch == (stopped_at or 3)
+
+
+def test_the_submission_is_the_sample_s(finished_search: Path) -> None:
+    sample, answer = (read_csv(finished_search / name) for name in ("data/sample_submission.csv", "submission.csv"))
+    assert list(answer.columns) == list(sample.columns)
+    assert answer["image_id"].tolist() == sample["image_id"].tolist()
+    assert set(answer["label"]) <= set(range(10))
+    assert answer["label"].nunique() > 5
+
+
+def test_predict_agrees_with_the_search(finished_search: Path, command: Command, tmp_path: Path) -> None:
+    answer = tmp_path / "answer.csv"
+    done = command("predict.py", finished_search, "--images", finished_search / "data/test_images", "--out", answer)
+    assert done.returncode == 0, done.stderr
+    searched = read_csv(finished_search / "submission.csv").set_index("image_id")["label"]
+    predicted = read_csv(answer).set_index("image_id")["label"]
+    assert (predicted[searched.index] == searched).all()
+
+
+def test_predict_refuses_bad_input(finished_search: Path, command: Command, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_text("text")
+    for arguments, message in (
+        ((finished_search, "--images", tmp_path), "a.jpg is not an image"),
+        ((tmp_path, "--images", tmp_path), "must be a finished search"),
+    ):
+        done = command("predict.py", *arguments, "--out", tmp_path / "answer.csv")
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not (tmp_path / "answer.csv").exists()
+
+
+def test_the_terminal_told_the_story(finished_search: Path) -> None:
+    text = (finished_search / "terminal.txt").read_text()
+    assert len(re.findall(r"^trial 00\d  (finished|stopped) ", text, re.MULTILINE)) == 4
+    assert re.search(r"4/4 trials, best val_loss \d\.\d+ \(trial 00\d\)", text)
+    assert "promotion, epochs: 18/18" in text
+    assert "prediction, fold nets" in text
+    assert re.search(r"ensemble   0\.\d{4} ± 0\.\d{4} out of fold", text)
+
+
+def test_the_report_is_one_page_that_needs_nothing_else(finished_search: Path) -> None:
+    page = (finished_search / "report.html").read_text()
+    assert not re.findall(r'(?:src|href)="(?!#)[^"]+"', page)
+    assert not re.findall(r"@import|url\((?!#)", page)
+    assert page.count("<svg") == 4
+    summary = load_json(finished_search / "summary.json")
+    assert summary["command"].replace("&", "&amp;") in page
+    for row in summary["promoted"]:
+        assert f"{100 * row['cv_accuracy']:.2f} % ± {100 * row['cv_se']:.2f} %" in page
+
+
+def test_tensorboard_shows_every_trial_once(finished_search: Path) -> None:
+    multiplexer = EventMultiplexer().AddRunsFromDirectory(str(finished_search)).Reload()
+    runs = multiplexer.Runs()
+    assert {f"trials/{number:03d}/fold0" for number in range(4)} <= set(runs)
+    promoted = load_json(finished_search / "promoted.json")
+    assert {f"trials/{number:03d}/fold2" for number in promoted} <= set(runs)
+    for run in runs:
+        steps = [event.step for event in multiplexer.Scalars(run, "val_loss")]
+        assert steps == list(range(1, len(steps) + 1))
+
+
+def test_the_notebook_opens_it(finished_search: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEAFSEARCH_OUT", str(finished_search))
+    notebook = nbformat.read(ROOT / "analysis/notebooks/search.ipynb", as_version=4)
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(ROOT)}}).execute()
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 4
+    assert not [output for output in outputs if output.output_type == "error"]
+
+
+def test_a_finished_search_is_not_begun_again(finished_search: Path, command: Command) -> None:
+    flags = ("--trials", "4", "--epochs", "3", "--promote", "2", "--folds", "3")
+    fresh = command("search.py", "--out", finished_search, *flags, "--seed", "1")
+    assert fresh.returncode == 2
+    assert "add --resume" in fresh.stderr
+    other = command(
+        "search.py", "--out", finished_search, *flags, "--seed", "1", "--resume", "--metric", "val_accuracy"
+    )
+    assert other.returncode == 2
+    assert "metric was 'val_loss', is 'val_accuracy'" in other.stderr
+
+
+def test_a_search_that_is_killed_goes_on(tmp_path: Path, command: Command) -> None:
+    """SIGKILL the driver once a trial is past its first epoch; --resume ends with what one slot would have had."""
+    flags = ("--trials", "3", "--epochs", "3", "--promote", "1", "--folds", "2", "--concurrent", "1", "--quiet")
+    straight = command("search.py", "--out", tmp_path / "straight", *flags)
+    assert straight.returncode == 0, straight.stderr
+    killed = tmp_path / "killed"
+    driver = subprocess.Popen(
+        [sys.executable, "search.py", "--out", str(killed), *flags], cwd=ROOT, start_new_session=True
+    )
+    try:
+        metrics = killed / "trials/001/fold0/metrics.csv"
+        deadline = time.monotonic() + 300
+        while not metrics.exists() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert metrics.exists()
+    finally:
+        os.kill(driver.pid, signal.SIGKILL)
+        driver.wait()
+    resumed = command("search.py", "--out", killed, *flags, "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    found = [load_json(out / "summary.json") for out in (tmp_path / "straight", killed)]
+    for key in ("best_trial", "promoted", "ensemble", "epochs_trained", "statuses"):
+        assert found[0][key] == found[1][key]
+    assert load_json(killed / "rungs.json") == load_json(tmp_path / "straight/rungs.json")
+
+
+@pytest.mark.skipif(not (LEAVES / "ibean").is_dir(), reason=f"needs real leaf photos in {LEAVES}")
+def test_real_leaves_learn_from_local_weights(command: Command, tmp_path: Path) -> None:
+    space = tmp_path / "tiny_leaves.py"
+    space.write_text("from search_spaces.leaves import SPACE\nSPACE = SPACE.fixed(image_size=64)\n")
+    flags = ("--trials", "1", "--epochs", "1", "--promote", "1", "--folds", "2", "--quiet")
+    done = command(
+        "search.py", "--space", space, "--data", LEAVES / "ibean", "--weights", LEAVES / "weights",
+        "--out", tmp_path / "OUT", *flags,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / "OUT/summary.json").read_text())
+    assert math.isfinite(summary["ensemble"]["oof_loss"])
+    assert "test_accuracy" not in summary["ensemble"]
+    answer = read_csv(tmp_path / "OUT/submission.csv")
+    assert answer["image_id"].tolist() == read_csv(LEAVES / "ibean/sample_submission.csv")["image_id"].tolist()

@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from search_spaces import InputError, Recipe, load_space, space_names
+from trainables.backbones import Build, build_net, check_backbones, load_net, local_weights, save_net, starting_net
+
+RECIPE = Recipe(backbone="test_vit", image_size=32, batch_size=4, learning_rate=1e-3, epochs=1)
+IMAGES = torch.randint(0, 255, (2, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("name", space_names())
+def test_timm_knows_every_backbone_of_every_space(name: str) -> None:
+    space = load_space(name)
+    check_backbones(space.values("backbone"), bool(space.fields.get("pretrained")))
+
+
+def test_digits_has_three_families_and_a_vit() -> None:
+    names = load_space("digits").values("backbone")
+    assert len({name.rstrip("0123456789") for name in names}) >= 3
+    assert any("vit" in name for name in names)
+
+
+def test_an_unknown_backbone_is_refused_with_the_nearest() -> None:
+    with pytest.raises(InputError, match=r"'mobilenetv2_10' .*mobilenetv2_100"):
+        check_backbones(["mobilenetv2_10", "resnet18"], pretrained=False)
+    with pytest.raises(InputError, match=r"tf_efficientnet_b0\.aa_in1"):
+        check_backbones(["tf_efficientnet_b0.aa_in1"], pretrained=True)
+
+
+def test_a_saved_net_is_the_same_net(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    build = Build(3, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+    net = build_net(RECIPE, build).eval()
+    save_net(tmp_path / "w.safetensors", net, RECIPE, build)
+    loaded, recipe = load_net(tmp_path / "w.safetensors")
+    assert recipe == RECIPE
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded(IMAGES), net(IMAGES))
+
+
+def test_local_weights_begin_the_body_but_not_the_head(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    source = timm.create_model("test_resnet", num_classes=7)
+    save_file(source.state_dict(), tmp_path / "test_resnet.safetensors")
+    (tmp_path / "test_resnet.json").write_text('{"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}')
+    recipe = Recipe(backbone="test_resnet", image_size=32, batch_size=4, learning_rate=1e-3, epochs=1, pretrained=True)
+    net, build = starting_net(recipe, 3, tmp_path)
+    weights = net.body.state_dict()
+    assert all(torch.equal(weights[k], v) for k, v in source.state_dict().items() if not k.startswith("fc."))
+    assert weights["fc.weight"].shape[0] == 3
+    assert build.std == (0.25, 0.25, 0.25)
+    assert net.std.flatten().tolist() == [0.25] * 3
+
+
+def test_weights_that_are_no_safetensors_are_refused(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1)}, tmp_path / "test_resnet.safetensors")
+    with pytest.raises(InputError, match="weights of test_resnet"):
+        local_weights("test_resnet", tmp_path, 3)
+
+
+def test_the_net_normalises_itself() -> None:
+    net = build_net(RECIPE, Build(3, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))).eval()
+    seen = []
+    net.body.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+    with torch.inference_mode():
+        net(IMAGES)
+    wanted = (IMAGES.permute(0, 3, 1, 2) / 255 - torch.tensor([0.1, 0.2, 0.3]).view(1, 3, 1, 1)) / torch.tensor(
+        [0.4, 0.5, 0.6]
+    ).view(1, 3, 1, 1)
+    torch.testing.assert_close(seen[0], wanted)

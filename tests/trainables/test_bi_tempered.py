@@ -1,0 +1,127 @@
+"""The loss against its definition in arbitrary precision, against torch, and at its limits."""
+
+import mpmath
+import pytest
+import torch
+import torch.nn.functional as F
+
+from trainables.losses.bi_tempered import BiTempered, bi_tempered_loss, tempered_softmax
+
+GRID = [(1.0, 1.0), (0.8, 1.4), (0.9, 1.5), (0.3, 3.0), (0.0, 2.0), (0.7, 1.0), (1.0, 4.0)]
+
+
+def exact_probs(logits: list[float], t: float) -> list[mpmath.mpf]:
+    """The tempered softmax by bisection in 40 digits, straight from its definition."""
+    mpmath.mp.dps = 40
+    a = [mpmath.mpf(x) for x in logits]
+    if t == 1.0:
+        total = mpmath.fsum(mpmath.exp(x) for x in a)
+        return [mpmath.exp(x) / total for x in a]
+    q = 1 - mpmath.mpf(t)
+
+    def exp_t(x: mpmath.mpf) -> mpmath.mpf:
+        return max(mpmath.mpf(0), 1 + q * x) ** (1 / q)
+
+    low, high = max(a), max(a) + 1
+    while mpmath.fsum(exp_t(x - high) for x in a) > 1:
+        high = low + 2 * (high - low)
+    for _ in range(160):
+        middle = (low + high) / 2
+        low, high = (middle, high) if mpmath.fsum(exp_t(x - middle) for x in a) > 1 else (low, middle)
+    return [exp_t(x - low) for x in a]
+
+
+def exact_loss(logits: list[float], targets: list[float], t1: float, t2: float) -> mpmath.mpf:
+    def log_t(x: mpmath.mpf) -> mpmath.mpf:
+        return mpmath.log(x) if t1 == 1.0 else (x ** (1 - mpmath.mpf(t1)) - 1) / (1 - mpmath.mpf(t1))
+
+    power = 2 - mpmath.mpf(t1)
+    total = mpmath.mpf(0)
+    for y, p in zip(map(mpmath.mpf, targets), exact_probs(logits, t2), strict=True):
+        total += (y * (log_t(y) - log_t(p)) if y else 0) - (y**power - p**power) / power
+    return total
+
+
+@pytest.mark.parametrize(("t1", "t2"), GRID)
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_value_is_the_definition(t1: float, t2: float, smoothing: float) -> None:
+    logits = torch.tensor([[1.5, -0.7, 0.2], [-3.0, 4.0, 9.0]], dtype=torch.float64)
+    labels = torch.tensor([1, 2])
+    shares = F.one_hot(labels, 3).double() * (1 - smoothing) + smoothing / 3
+    rows = zip(logits.tolist(), shares.tolist(), strict=True)
+    wanted = mpmath.fsum(exact_loss(a, y, t1, t2) for a, y in rows) / 2
+    got = bi_tempered_loss(logits, labels, t1, t2, smoothing)
+    assert float(got) == pytest.approx(float(wanted), rel=1e-9)
+
+
+@pytest.mark.parametrize("t", [1.0, 1.2, 1.5, 2.0, 4.0, 0.5, 0.9])
+def test_link_is_the_definition(t: float) -> None:
+    logits = [3.0, -1.0, 0.5, 2.9]
+    got = tempered_softmax(torch.tensor([logits]), t)[0].tolist()
+    assert got == pytest.approx([float(p) for p in exact_probs(logits, t)], rel=1e-5, abs=1e-12)
+
+
+@pytest.mark.parametrize("t", [0.5, 0.999, 1.0, 1.001, 1.5, 2.0, 4.0])
+@pytest.mark.parametrize("classes", [2, 5, 1000])
+@pytest.mark.parametrize("scale", [0.0, 1.0, 100.0])
+def test_probabilities_sum_to_one_and_keep_the_order(t: float, classes: int, scale: float) -> None:
+    logits = torch.randn(4, classes, generator=torch.Generator().manual_seed(0)).clamp(-1, 1) * scale
+    probs = tempered_softmax(logits, t)
+    assert (probs.sum(-1) - 1).abs().max() < 1e-6
+    assert probs.isfinite().all()
+    assert (probs.gather(-1, logits.argmax(-1, keepdim=True)).squeeze(-1) == probs.max(-1).values).all()
+
+
+@pytest.mark.parametrize(("t1", "t2"), GRID)
+def test_gradient_is_the_value_s(t1: float, t2: float) -> None:
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(3, 4, dtype=torch.float64, generator=generator, requires_grad=True)
+    targets = torch.rand(3, 4, dtype=torch.float64, generator=generator).softmax(-1)
+    assert torch.autograd.gradcheck(lambda a: bi_tempered_loss(a, targets, t1, t2), logits)
+
+
+def test_both_temperatures_one_is_cross_entropy() -> None:
+    logits = torch.randn(8, 5, generator=torch.Generator().manual_seed(2), requires_grad=True)
+    labels = torch.arange(8) % 5
+    ours, theirs = bi_tempered_loss(logits, labels, 1.0, 1.0), F.cross_entropy(logits, labels)
+    torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-6)
+    got = [torch.autograd.grad(loss, logits)[0] for loss in (ours, theirs)]
+    torch.testing.assert_close(*got, atol=1e-6, rtol=1e-6)
+
+
+def test_smoothed_gradient_is_torch_s_label_smoothing() -> None:
+    logits = torch.randn(8, 5, generator=torch.Generator().manual_seed(2), requires_grad=True)
+    labels = torch.arange(8) % 5
+    ours = torch.autograd.grad(bi_tempered_loss(logits, labels, 1.0, 1.0, 0.1), logits)[0]
+    theirs = torch.autograd.grad(F.cross_entropy(logits, labels, label_smoothing=0.1), logits)[0]
+    torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("near", [1e-6, -1e-6])
+def test_the_limit_t2_to_one_is_continuous(near: float) -> None:
+    logits = torch.tensor([[2.0, -1.0, 0.3]])
+    torch.testing.assert_close(tempered_softmax(logits, 1.0 + near), logits.softmax(-1), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_finite_from_half_precision_logits(dtype: torch.dtype) -> None:
+    logits = torch.tensor([[60.0, -60.0, 3.0]], dtype=dtype, requires_grad=True)
+    loss = bi_tempered_loss(logits, torch.tensor([1]), 0.8, 1.4, 0.05)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert loss.isfinite()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+
+
+def test_t1_below_one_bounds_what_a_wrong_label_costs() -> None:
+    sure = torch.tensor([[100.0, -100.0]])
+    wrong = torch.tensor([1])
+    assert bi_tempered_loss(sure, wrong, 0.5, 1.0) < 2.0 / 0.5
+    assert bi_tempered_loss(sure, wrong, 1.0, 1.0) > 80.0
+
+
+def test_the_link_belongs_to_the_loss() -> None:
+    loss = BiTempered(0.8, 1.5, 0.1)
+    logits = torch.tensor([[1.0, 0.0, -2.0]])
+    torch.testing.assert_close(loss.link(logits), tempered_softmax(logits, 1.5))
+    assert not torch.allclose(loss.link(logits), logits.softmax(-1), atol=1e-3)

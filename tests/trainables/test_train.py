@@ -1,0 +1,140 @@
+"""The loop on images that it can learn, resumed, diverged, and without Ray."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import numpy as np
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from search_spaces import InputError, Recipe
+from trainables.backbones import load_net
+from trainables.data.folds import Folds, make_folds
+from trainables.data.kaggle import ImageData, load_data
+from trainables.layout import FoldFolder, load_array, load_json
+from trainables.predict import predict_images
+from trainables.scores import log_loss
+from trainables.setting import Setting
+from trainables.train import learning_rate, train
+from trainables.trial import load_epochs
+
+RECIPE = Recipe(
+    backbone="test_resnet", image_size=32, batch_size=8, learning_rate=2e-3, epochs=4, t1=0.8, t2=1.4, smoothing=0.1,
+    tta_count=2, augment="shifts",
+)  # fmt: skip
+SETTING = Setting(largest_tta_count=4, curve_epochs=(2,))
+
+
+@pytest.fixture
+def data(stripes: Path) -> ImageData:
+    return load_data(stripes)
+
+
+@pytest.fixture
+def folds(data: ImageData) -> Folds:
+    return make_folds(data, 2, seed=0, data_hash="d")
+
+
+def test_the_rate_warms_up_and_falls_to_zero() -> None:
+    rates = [learning_rate(RECIPE, done / 100) for done in range(1, 101)]
+    assert max(rates) == pytest.approx(RECIPE.learning_rate)
+    assert rates.index(max(rates)) == 9
+    assert rates[0] == pytest.approx(RECIPE.learning_rate / 10)
+    assert rates[-1] == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.slow
+def test_it_learns_and_leaves_what_it_should(data: ImageData, folds: Folds, tmp_path: Path) -> None:
+    folder = FoldFolder(tmp_path / "fold0")
+    rows = list(train(replace(RECIPE, epochs=8), data, folds, 0, folder, SETTING))
+    assert [row["epoch"] for row in rows] == list(range(1, 9))
+    assert rows[-1]["train_loss"] < rows[0]["train_loss"]
+    assert {row["fold_hash"] for row in rows} == {folds.hash}
+    assert load_epochs(folder)["val_loss"].tolist() == pytest.approx([row["val_loss"] for row in rows])
+
+    val_rows = folds.split(0)[1]
+    probs = load_array(folder.pred_probs)
+    assert log_loss(probs, data.labels[val_rows]) == pytest.approx(rows[-1]["val_loss"])
+    again = predict_images(folder.weights, [data.train_paths[row] for row in val_rows])
+    np.testing.assert_allclose(again, probs, atol=1e-5)
+
+    curve = load_json(folder.tta_curve)
+    assert curve["epoch"] == 8
+    assert [point["tta_count"] for point in curve["curve"]] == [1, 2, 3, 4]
+    assert curve["curve"][1]["val_loss"] == pytest.approx(rows[-1]["val_loss"])
+
+    events = EventAccumulator(str(folder.path)).Reload()
+    assert [event.step for event in events.Scalars("val_loss")] == list(range(1, 9))
+
+
+@pytest.mark.slow
+def test_resumed_it_is_the_same_bit_for_bit(data: ImageData, folds: Folds, tmp_path: Path) -> None:
+    whole = [row["val_loss"] for row in train(RECIPE, data, folds, 0, FoldFolder(tmp_path / "a"), SETTING)]
+    broken = FoldFolder(tmp_path / "b")
+    for row in train(RECIPE, data, folds, 0, broken, SETTING):
+        if row["epoch"] == 2:
+            break
+    rest = list(train(RECIPE, data, folds, 0, broken, SETTING))
+    assert [row["epoch"] for row in rest] == [2, 3, 4]  # the newest row is reported again
+    assert [row["val_loss"] for row in rest] == whole[1:]
+    nets = [load_net(FoldFolder(tmp_path / name).weights)[0].state_dict() for name in "ab"]
+    assert all(torch.equal(tensor, nets[1][key]) for key, tensor in nets[0].items())
+    finished = list(train(RECIPE, data, folds, 0, broken, SETTING))
+    assert [row["epoch"] for row in finished] == [4]
+
+
+def test_a_checkpoint_of_other_folds_is_refused(data: ImageData, folds: Folds, tmp_path: Path) -> None:
+    folder = FoldFolder(tmp_path)
+    next(train(RECIPE, data, folds, 0, folder, SETTING))
+    other = make_folds(data, 2, seed=5, data_hash="d")
+    with pytest.raises(InputError, match="of other folds"):
+        next(train(RECIPE, data, other, 0, folder, SETTING))
+
+
+def test_a_loss_that_is_not_finite_ends_the_trial(data: ImageData, folds: Folds, tmp_path: Path) -> None:
+    wild = replace(RECIPE, learning_rate=10.0, weight_decay=1.0, t1=1.0, t2=1.0)
+
+    def poisoned(folder: FoldFolder) -> None:
+        state = torch.load(folder.checkpoint, weights_only=True)
+        state["net"]["body.fc.weight"].fill_(math.nan)
+        torch.save(state, folder.checkpoint)
+
+    folder = FoldFolder(tmp_path)
+    next(train(wild, data, folds, 0, folder, SETTING))
+    poisoned(folder)
+    rows = list(train(wild, data, folds, 0, folder, SETTING))
+    assert rows[-1]["diverged"]
+    assert rows[-1]["epoch"] == 2
+    assert not folder.weights.exists()
+
+
+@pytest.mark.slow
+def test_the_loop_runs_with_ray_absent(
+    stripes: Path, tmp_path: Path, command: Callable[..., CompletedProcess[str]]
+) -> None:
+    (tmp_path / "recipe.json").write_text(json.dumps(replace(RECIPE, epochs=1).to_dict()))
+    (tmp_path / "no_ray" / "ray").mkdir(parents=True)
+    (tmp_path / "no_ray" / "ray" / "__init__.py").write_text("raise ModuleNotFoundError('ray is absent')")
+    without = {"PYTHONPATH": str(tmp_path / "no_ray")}
+    assert command("-c", "import ray", **without).returncode == 1  # the guard works
+    flags = ("--data", stripes, "--out", tmp_path / "fold0", "--folds", "2")
+    done = command("-m", "trainables.train", tmp_path / "recipe.json", *flags, **without)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["epoch"] == 1
+
+
+@pytest.mark.slow
+def test_the_loop_s_command_refuses_bad_input(
+    stripes: Path, tmp_path: Path, command: Callable[..., CompletedProcess[str]]
+) -> None:
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(json.dumps({**RECIPE.to_dict(), "backbone": "test_resnt"}))
+    done = command("-m", "trainables.train", recipe, "--data", stripes, "--out", tmp_path / "fold0", "--folds", "2")
+    assert done.returncode == 2
+    assert "nearest: test_resnet" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,20 @@
+"""What all trainings of one search share and no recipe decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Handed to every training of a search, on whatever node it runs."""
+
+    weights: Path | None = None
+    """Folder of local pretrained weights."""
+    largest_tta_count: int = 1
+    curve_epochs: tuple[int, ...] = ()
+    """Epochs after which a trial may be stopped: there it is scored at every TTA count."""
+    threads: int = 1
+    loader_workers: int = 0
+    """Processes that decode images; 0 decodes in the training's own."""
