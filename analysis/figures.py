@@ -8,10 +8,12 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from analysis.loading import Found
 
 COLOURS = {"finished": "#1b7837", "stopped": "#b8b8b8", "diverged": "#b2182b", "failed": "#b2182b", "best": "#08519c"}
+_PANELS_A_ROW = 4
 _NAMES = {"val_loss": "validation loss (fold 0)", "val_accuracy": "validation accuracy (fold 0)"}
 
 
@@ -44,6 +46,7 @@ def _curves(axes: Axes, found: Found, metric: str) -> None:
             rung, 1.01, f"rung {rung}", transform=axes.get_xaxis_transform(), ha="center", fontsize=8, color="#666666"
         )
     axes.set(xlabel="epoch", ylabel=_NAMES[metric])
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -82,19 +85,29 @@ def tta_curves(found: Found, metric: str = "val_loss") -> Figure:
 def parameter_scatter(trials: pd.DataFrame, metric: str = "val_loss") -> Figure:
     """Each searched number against the metric where the trial ended; larger dots trained longer."""
     names = ["t1", "t2", "smoothing", "image_size", "batch_size", "tta_count", "learning_rate"]
-    varying = [name for name in names if trials[name].nunique() > 1]
-    figure = Figure(figsize=(2.4 * max(1, len(varying)), 2.8), layout="constrained")
-    panels = figure.subplots(1, max(1, len(varying)), sharey=True, squeeze=False)[0]
-    shown = trials.dropna(subset=[metric])
+    varying = [name for name in names if trials[name].nunique() > 1] or names[:1]
+    rows = -(-len(varying) // _PANELS_A_ROW)
+    figure = Figure(figsize=(10, 2.5 * rows + 0.4), layout="constrained")
+    panels = list(figure.subplots(rows, _PANELS_A_ROW, sharey=True, squeeze=False).flat)
     for axes, name in zip(panels, varying, strict=False):
-        for backbone, rows in shown.groupby("backbone"):
-            axes.scatter(rows[name], rows[metric], s=12 + 6 * rows["epoch"], alpha=0.7, label=str(backbone))
-        axes.set(xlabel=name, xscale="log" if name == "learning_rate" else "linear")
-        axes.spines[["top", "right"]].set_visible(False)
-    panels[0].set_ylabel(metric)
+        _scatter(axes, trials.dropna(subset=[metric]), name, metric)
+    for axes in panels[len(varying) :]:
+        axes.remove()
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=max(1, len(labels)), frameon=False)
     return figure
+
+
+def _scatter(axes: Axes, trials: pd.DataFrame, name: str, metric: str) -> None:
+    for backbone, rows in trials.groupby("backbone"):
+        axes.scatter(rows[name], rows[metric], s=12 + 6 * rows["epoch"], alpha=0.7, label=str(backbone))
+    axes.set(xlabel=name, ylabel=metric)
+    if name == "learning_rate":
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def to_svg(figure: Figure) -> str:

@@ -19,16 +19,18 @@ _RECIPE = ("backbone", "image_size", "batch_size", "learning_rate", "t1", "t2", 
 
 
 def write_report(found: Found) -> Path:
-    """Draw the finished search in OUT/report.html; returns its path."""
+    """Draw the finished search in OUT/report.html, and its curves in OUT/search.png; returns the page's path."""
     page = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True)
     page.filters["percent"] = lambda share: f"{100 * share:.2f} %"
     metric = found.summary["metric"]
+    curves = figures.search_curves(found)
+    curves.savefig(found.search.picture, dpi=110)
     html = page.get_template("report.html.j2").render(
         about=found.about,
         summary=found.summary,
         recipe_fields=_RECIPE,
         trials=found.trials.to_dict("records"),
-        curves=figures.to_svg(figures.search_curves(found)),
+        curves=figures.to_svg(curves),
         bars=figures.to_svg(figures.promoted_bars(found.summary)),
         tta=figures.to_svg(figures.tta_curves(found, metric)),
         scatter=figures.to_svg(figures.parameter_scatter(found.trials, metric)),

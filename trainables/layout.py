@@ -163,6 +163,11 @@ class SearchFolder:
     def report(self) -> Path:
         return self.path / "report.html"
 
+    @property
+    def picture(self) -> Path:
+        """The search as one picture, for where a page is too much."""
+        return self.path / "search.png"
+
     def trial(self, number: int) -> TrialFolder:
         return TrialFolder(self.trials / f"{number:03d}")
 
