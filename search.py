@@ -14,7 +14,7 @@ from analysis.ensemble import choose, ensemble_test_probs, submission
 from analysis.report import write_report
 from analysis.summary import closing_lines, summarize
 from cluster.folds import predict_test, promote
-from cluster.plan import make_plan
+from cluster.plan import begin, make_plan
 from cluster.session import session
 from cluster.tuner import SearchFailed, search
 from search_spaces import InputError
@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if plan is None:
             return 0
         with session(plan) as slots:
+            begin(plan)
             trials = search(plan, slots)
             promoted = promote(plan, slots, trials)
             ensemble = choose(plan.search, plan.data, plan.folds, promoted, plan.metric)

@@ -33,7 +33,7 @@ _SAME = ("space", "folds", "epochs", "trials", "metric", "seed", "fold_hash", "r
 
 @dataclass(frozen=True)
 class Plan:
-    """What a search will do, with everything checked and its first files written."""
+    """What a search will do, with everything checked."""
 
     search: SearchFolder
     data_root: Path
@@ -51,6 +51,7 @@ class Plan:
     resume: bool
     quiet: bool
     command: str
+    space_name: str
 
     @property
     def epochs(self) -> int:
@@ -96,7 +97,7 @@ def read_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def make_plan(arguments: Sequence[str] | None = None) -> Plan | None:
-    """The checked plan, its search folder begun. None where `--plan` asked for the words only."""
+    """The checked plan. None where `--plan` asked for the words only."""
     flags = read_flags(arguments)
     space = load_space(flags.space)
     _check_numbers(flags, space)
@@ -128,13 +129,11 @@ def make_plan(arguments: Sequence[str] | None = None) -> Plan | None:
         resume=flags.resume,
         quiet=flags.quiet,
         command=_command(flags, out),
+        space_name=space.name,
     )
     if flags.plan or not flags.quiet:
         print(_described(plan, space), flush=True)
-    if flags.plan:
-        return None
-    _begin(plan, space.name)
-    return plan
+    return None if flags.plan else plan
 
 
 def package_folders() -> list[Path]:
@@ -190,7 +189,7 @@ def _check_out(search: SearchFolder, resume: bool) -> None:
         return
     if search.search.exists():
         raise InputError(f"--out: {search.path} holds a search already; add --resume to go on with it, or name another")
-    if search.path.exists() and (not search.path.is_dir() or any(search.path.iterdir())):
+    if search.path.exists() and not (search.path.is_dir() and set(search.path.iterdir()) <= {search.digits}):
         raise InputError(f"--out must be a new or an empty folder; {search.path} is neither")
 
 
@@ -222,10 +221,10 @@ def _command(flags: argparse.Namespace, out: Path) -> str:
     return shlex.join(["python", "search.py", *words])
 
 
-def _begin(plan: Plan, space_name: str) -> None:
+def begin(plan: Plan) -> None:
     """Write what the search is, or hold it against what a resume finds."""
     about = {
-        "space": space_name,
+        "space": plan.space_name,
         "data": str(plan.data_root),
         "folds": plan.folds.count,
         "epochs": plan.epochs,

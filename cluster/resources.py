@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from search_spaces.errors import InputError
 
 _MOST_CPUS_BESIDE_A_GPU = 8
+_CPUS_OF_A_NODE_TO_COME = 4
 
 
 @dataclass(frozen=True)
@@ -39,19 +40,22 @@ def slots(
     concurrent: int | None,
     gpus_per_trial: float | None,
     wanted_gpus: float,
+    can_grow: bool = False,
 ) -> Slots:
     """Decide from Ray's cluster resources and the flags; `wanted_gpus` is what the space asks for.
 
-    Without `concurrent`: a trial for each share of a GPU, or for each CPU core. A cluster that has no GPU yet but
-    should have one is taken to grow: every trial may wait for one.
+    Without `concurrent`: a trial for each share of a GPU, or for each CPU core. Where a cluster `can_grow`, every
+    trial may ask for its share of nodes that are not there yet; elsewhere what is not there is an `InputError`.
     """
     cpus, have = int(resources.get("CPU", 1)), resources.get("GPU", 0.0)
     gpus = gpus_per_trial if gpus_per_trial is not None else (wanted_gpus or min(1.0, have))
-    if gpus and not have:
-        return Slots(min(concurrent or trials, trials), 4, gpus)
     fitting = int(have / gpus) if gpus else cpus
+    if fitting < 1 and can_grow:
+        return Slots(min(concurrent or trials, trials), _CPUS_OF_A_NODE_TO_COME, gpus)
     if fitting < 1:
-        raise InputError(f"--gpus-per-trial {gpus:g} does not fit: the cluster has {have:g} GPUs")
+        raise InputError(
+            f"A trial wants {gpus:g} GPUs and the cluster has {have:g}; --gpus-per-trial says otherwise, 0 is the CPU"
+        )
     many = max(1, min(concurrent or fitting, fitting, trials))
     per_trial = max(1, cpus // many)
     return Slots(many, min(per_trial, _MOST_CPUS_BESIDE_A_GPU) if gpus else per_trial, gpus)

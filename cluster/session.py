@@ -6,11 +6,15 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import ray
 
 from cluster.plan import Plan, package_folders
 from cluster.resources import Slots, slots
+
+# Ray's cluster launcher leaves it on the head node, where `ray submit` runs the driver.
+_AUTOSCALED = Path("~/ray_bootstrap_config.yaml").expanduser()
 
 
 @contextmanager
@@ -18,7 +22,7 @@ def session(plan: Plan) -> Iterator[Slots]:
     """Connect to the running cluster (`RAY_ADDRESS`, or `ray start` on this machine), or start Ray here.
 
     Workers import a frozen copy of the four packages, so an edit in mid-search changes nothing. Yields what one
-    trial gets.
+    trial gets; `InputError` where no trial would ever fit.
     """
     # Our own table, TensorBoard curves and CSV stand in for Ray Tune's.
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
@@ -30,6 +34,13 @@ def session(plan: Plan) -> Iterator[Slots]:
         runtime_env={"py_modules": [str(folder) for folder in package_folders()]},
     )
     try:
-        yield slots(ray.cluster_resources(), len(plan.recipes), plan.concurrent, plan.gpus_per_trial, plan.wanted_gpus)
+        yield slots(
+            ray.cluster_resources(),
+            len(plan.recipes),
+            plan.concurrent,
+            plan.gpus_per_trial,
+            plan.wanted_gpus,
+            _AUTOSCALED.exists(),
+        )
     finally:
         ray.shutdown()

@@ -3,7 +3,7 @@ import pytest
 from cluster.resources import Slots, slots
 from search_spaces import InputError
 
-LAPTOP, SERVER, GROWING = {"CPU": 2.0}, {"CPU": 64.0, "GPU": 4.0}, {"CPU": 0.0}
+LAPTOP, SERVER, HEAD_ONLY = {"CPU": 2.0}, {"CPU": 64.0, "GPU": 4.0}, {"CPU": 0.0}
 
 
 @pytest.mark.parametrize(
@@ -16,8 +16,6 @@ LAPTOP, SERVER, GROWING = {"CPU": 2.0}, {"CPU": 64.0, "GPU": 4.0}, {"CPU": 0.0}
         (SERVER, 16, None, None, 0.0, Slots(4, 8, 1.0)),
         (SERVER, 16, None, 0.5, 1.0, Slots(8, 8, 0.5)),
         (SERVER, 16, None, 0.0, 0.0, Slots(16, 4, 0.0)),
-        (GROWING, 40, None, None, 1.0, Slots(40, 4, 1.0)),
-        (GROWING, 40, 6, None, 1.0, Slots(6, 4, 1.0)),
     ],
 )
 def test_what_a_trial_gets(
@@ -31,9 +29,16 @@ def test_what_a_trial_gets(
     assert slots(resources, trials, concurrent, per_trial, wanted) == expected
 
 
-def test_more_gpus_than_there_are_is_refused() -> None:
-    with pytest.raises(InputError, match="the cluster has 4 GPUs"):
+def test_what_will_never_fit_is_refused() -> None:
+    with pytest.raises(InputError, match="wants 8 GPUs and the cluster has 4"):
         slots(SERVER, 16, None, 8.0, 0.0)
+    with pytest.raises(InputError, match="--gpus-per-trial says otherwise, 0 is the CPU"):
+        slots(LAPTOP, 16, None, None, 1.0)
+
+
+def test_a_cluster_that_grows_is_asked_for_every_trial() -> None:
+    assert slots(HEAD_ONLY, 40, None, None, 1.0, can_grow=True) == Slots(40, 4, 1.0)
+    assert slots(HEAD_ONLY, 40, 6, 0.0, 0.0, can_grow=True) == Slots(6, 4, 0.0)
 
 
 def test_beside_a_gpu_the_cpus_decode() -> None:
