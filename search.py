@@ -14,7 +14,8 @@ from analysis.ensemble import choose, ensemble_test_probs, submission
 from analysis.report import write_report
 from analysis.summary import closing_lines, summarize
 from cluster.folds import predict_test, promote
-from cluster.plan import begin, make_plan
+from cluster.identity import begin
+from cluster.plan import make_plan
 from cluster.session import session
 from cluster.tuner import SearchFailed, search
 from search_spaces import InputError

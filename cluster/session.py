@@ -10,7 +10,8 @@ from pathlib import Path
 
 import ray
 
-from cluster.plan import Plan, package_folders
+from cluster.identity import package_folders
+from cluster.plan import Plan
 from cluster.resources import Slots, slots
 
 # Ray's cluster launcher leaves it on the head node, where `ray submit` runs the driver.

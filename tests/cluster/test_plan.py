@@ -6,7 +6,7 @@ import pytest
 from safetensors.torch import save_file
 
 import search
-from cluster.plan import code_hash
+from cluster.identity import code_hash
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
@@ -33,6 +33,7 @@ def test_flags_that_make_no_sense(capsys: pytest.CaptureFixture[str], tmp_path: 
     several = refused(capsys, "--trials", "0", "--epochs", "-1", "--folds", "1", "--gpus-per-trial", "-1", "--out", out)
     for part in ("--trials must be at least 1", "--epochs", "--folds must be at least 2", "--gpus-per-trial"):
         assert part in several
+    assert "--resume needs --out" in refused(capsys, "--resume")
     assert not out.exists()
 
 

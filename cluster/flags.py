@@ -1,0 +1,71 @@
+"""The command line of search.py, and what its numbers must keep."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from search_spaces import InputError, Space
+from trainables.scores import METRICS
+
+
+def read_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line of search.py. argparse ends with exit code 2 where it is malformed."""
+    parser = argparse.ArgumentParser(
+        prog="search.py",
+        description="Search hyperparameters on fold 0, promote the best trials to all folds, ensemble them.",
+    )
+    add = parser.add_argument
+    add("--space", default="digits", help="digits, leaves, cassava, or a .py file that defines SPACE (default: digits)")
+    add("--data", default="digits", help="folder in the Kaggle layout, or 'digits' (default)")
+    add("--out", type=Path, help="folder for all results (default: runs/SPACE-TIME)")
+    add("--trials", type=int, help="recipes to try (default: the space's)")
+    add("--epochs", type=int, help="epochs of a whole training (default: the space's)")
+    add("--promote", type=int, metavar="K", help="trials that earn all folds (default: the space's)")
+    add("--folds", type=int, default=5)
+    add("--weights", type=Path, metavar="DIR", help="folder of NAME.safetensors to begin from, in place of downloads")
+    add("--metric", choices=METRICS, default="val_loss", help="what ASHA, promotion and ensemble improve")
+    add("--seed", type=int, default=0)
+    add("--concurrent", type=int, metavar="N", help="trials at once (default: one a CPU core, or as GPUs allow)")
+    add(
+        "--gpus-per-trial",
+        type=float,
+        metavar="F",
+        help="may be a fraction (default: the space's, or 1 where there are)",
+    )
+    add("--resume", action="store_true", help="go on with the search in --out")
+    add("--plan", action="store_true", help="check everything, say what would be done, and stop")
+    add("--quiet", action="store_true", help="print the result only")
+    return parser.parse_args(arguments)
+
+
+def check_numbers(flags: argparse.Namespace, space: Space) -> None:
+    """Refuse flags that no search can have, all at once."""
+    problems = [
+        f"--{name.replace('_', '-')} must be at least {least}, got {value}"
+        for name, least in (("trials", 1), ("epochs", 1), ("promote", 1), ("folds", 2), ("concurrent", 1), ("seed", 0))
+        if (value := getattr(flags, name)) is not None and value < least
+    ]
+    if flags.gpus_per_trial is not None and flags.gpus_per_trial < 0:
+        problems.append(f"--gpus-per-trial must be at least 0, got {flags.gpus_per_trial:g}")
+    trials, promote = flags.trials or space.trials, flags.promote or space.promote
+    if promote > trials:
+        problems.append(f"--promote must not exceed --trials, got --promote {promote} and --trials {trials}")
+    if flags.resume and flags.out is None:
+        problems.append("--resume needs --out, the search to go on with")
+    if problems:
+        raise InputError("The flags of a search must keep their ranges:", problems)
+
+
+def command(flags: argparse.Namespace, out: Path) -> str:
+    """The command line that repeats this search."""
+    values: dict[str, Any] = {**vars(flags), "out": out}
+    words = []
+    for name, value in values.items():
+        if value is None or value is False or name in ("resume", "plan"):
+            continue
+        words += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(value)])
+    return shlex.join(["python", "search.py", *words])
