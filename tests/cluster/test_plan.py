@@ -85,7 +85,8 @@ def test_a_plan_says_what_it_would_do_and_writes_nothing(
     capsys: pytest.CaptureFixture[str], stripes: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "OUT"
-    assert search.main(["--data", str(stripes), "--folds", "4", "--plan", "--out", str(out)]) == 0
+    flags = ["--data", str(stripes), "--folds", "4", "--trials", "16", "--epochs", "9", "--out", str(out)]
+    assert search.main([*flags, "--plan"]) == 0
     printed = capsys.readouterr().out
     assert "16 images of 2 classes, 4 to predict" in printed
     assert "rungs 2, 6" in printed

@@ -17,7 +17,9 @@ def row(epoch: int, loss: float) -> dict[str, Any]:
 @pytest.fixture
 def progress(tmp_path: Path) -> SearchProgress:
     table = RungTable(tmp_path / "rungs.json", "val_loss", (2, 6), stopped={1: 2})
-    return SearchProgress(load_space("digits").recipes(4, 0), done=[], table=table, slots=2, quiet=False)
+    return SearchProgress(
+        load_space("digits").fixed(epochs=9).recipes(4, 0), done=[], table=table, slots=2, quiet=False
+    )
 
 
 def trial(number: int) -> Any:
