@@ -38,6 +38,8 @@ def predict(search: SearchFolder, images: Path, out: Path, quiet: bool) -> None:
     """Write the ensemble's answer for every image of a folder, in the order of their names."""
     if not search.ensemble.exists():
         raise InputError(f"OUT must be a finished search; {search.path} has no {search.ensemble.name}")
+    if out.is_dir():
+        raise InputError(f"--out must be a file to write; {out} is a folder")
     paths = list_images(images)
     with bar("checking images", quiet) as update:
         problems, _ = check_images(paths, update)

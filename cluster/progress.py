@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from ray.tune import Callback
@@ -16,6 +17,9 @@ from cluster.asha import RungTable
 from search_spaces.recipe import Recipe
 from trainables.bar import duration
 from trainables.scores import goodness
+
+# The table's own title, head and frame.
+_LINES_AROUND = 7
 
 
 @dataclass
@@ -34,6 +38,7 @@ class SearchProgress(Callback):  # type: ignore[misc]
         self._recipes, self._table, self._slots = recipes, table, slots
         self._seen = {number: _Seen("done earlier" if number in done else "waiting") for number in range(len(recipes))}
         console = Console()
+        self._height = console.height
         self._plain = not quiet and not console.is_terminal
         self._live = None if quiet or self._plain else Live(console=console, refresh_per_second=2, transient=False)
 
@@ -132,11 +137,20 @@ class SearchProgress(Callback):  # type: ignore[misc]
             table.add_column(column, justify="left" if column in ("status", "backbone") else "right")
         table.add_column("val_loss", justify="right")
         table.add_column("val_accuracy", justify="right")
-        top = self.best_so_far()
-        for number, seen in self._seen.items():
-            if seen.status != "waiting":
-                table.add_row(*self._cells(number), style="bold green" if number == top else None)
+        top, room = self.best_so_far(), max(4, self._height - _LINES_AROUND)
+        for number in self.ranked()[:room]:
+            table.add_row(*self._cells(number), style="bold green" if number == top else None)
         return table
+
+    def ranked(self) -> list[int]:
+        """Trials that have begun: those that run, then the others, the furthest and best first."""
+
+        def place(number: int) -> tuple[bool, int, float]:
+            seen = self._seen[number]
+            good = goodness(self._table.metric, self._value(number)) if seen.row and not seen.row["diverged"] else -inf
+            return seen.status != "running", -seen.epoch, -good
+
+        return sorted((n for n, seen in self._seen.items() if seen.status != "waiting"), key=place)
 
     def _cells(self, number: int) -> list[str]:
         seen, recipe = self._seen[number], self._recipes[number]

@@ -44,6 +44,14 @@ def test_the_best_is_the_furthest_first(progress: SearchProgress) -> None:
     assert progress.best_so_far() == 0
 
 
+def test_a_small_screen_shows_what_runs_and_then_the_best(progress: SearchProgress) -> None:
+    for number, epoch, loss in ((0, 2, 0.5), (1, 2, 0.3), (2, 6, 0.9)):
+        progress.on_trial_result(0, [], trial(number), row(epoch, loss))
+        progress.on_trial_complete(0, [], trial(number))
+    progress.on_trial_start(0, [], trial(3))
+    assert progress.ranked() == [3, 2, 1, 0]
+
+
 def test_the_table_shows_the_rung(progress: SearchProgress) -> None:
     progress.on_trial_result(0, [], trial(0), row(3, 0.5))
     assert progress._cells(0)[-4:] == ["3/9", "2", "0.5000", "0.7500"]
