@@ -32,16 +32,17 @@ def bar(what: str, quiet: bool) -> Iterator[Update]:
 
 def _lines(what: str) -> Update:
     started, printed = time.monotonic(), 0
-    earlier: int | None = None  # what was done before, by a search that is resumed
+    earlier: int | None = None  # done before this began: fold 0, or what a resume finds
 
     def update(done: int, total: int) -> None:
         nonlocal printed, earlier
-        earlier = done - 1 if earlier is None else earlier
+        earlier = done if earlier is None else earlier
         part = _LINES_A_BAR * done // max(1, total)
         if part > printed:
             printed = part
             spent = time.monotonic() - started
-            left = f", about {duration(spent / (done - earlier) * (total - done))} left" if done < total else ""
+            known = earlier < done < total
+            left = f", about {duration(spent / (done - earlier) * (total - done))} left" if known else ""
             print(f"{what}: {done}/{total}{left}", flush=True)
 
     return update
