@@ -162,9 +162,10 @@ def test_a_finished_search_is_not_begun_again(finished_search: Path, command: Co
     assert "metric was 'val_loss', is 'val_accuracy'" in other.stderr
 
 
-def test_a_search_that_is_killed_goes_on(tmp_path: Path, command: Command) -> None:
-    """SIGKILL the driver once a trial is past its first epoch; --resume ends with what one slot would have had."""
-    flags = ("--trials", "3", "--epochs", "3", "--promote", "1", "--folds", "2", "--concurrent", "1", "--quiet")
+def test_a_search_that_is_killed_goes_on(stripes: Path, tmp_path: Path, command: Command) -> None:
+    """SIGKILL the driver once a trial is past its first epoch; --resume ends as a search that nobody killed."""
+    flags = ("--data", str(stripes), "--trials", "3", "--epochs", "8", "--promote", "1", "--folds", "2")
+    flags += ("--concurrent", "1", "--quiet")
     straight = command("search.py", "--out", tmp_path / "straight", *flags)
     assert straight.returncode == 0, straight.stderr
     killed = tmp_path / "killed"
