@@ -42,6 +42,10 @@ class SearchProgress(Callback):  # type: ignore[misc]
         self._plain = not quiet and not console.is_terminal
         self._live = None if quiet or self._plain else Live(console=console, refresh_per_second=2, transient=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Ray Tune pickles its callbacks beside the experiment; a screen cannot be."""
+        return {**self.__dict__, "_live": None}
+
     def setup(self, **_info: Any) -> None:
         if self._live:
             self._live.start()

@@ -189,6 +189,15 @@ def test_a_search_that_is_killed_goes_on(stripes: Path, tmp_path: Path, command:
     assert load_json(killed / "rungs.json") == load_json(tmp_path / "straight/rungs.json")
 
 
+def test_in_a_terminal_the_trials_are_a_live_table(stripes: Path, tmp_path: Path, command: Command) -> None:
+    flags = ("--data", stripes, "--trials", "1", "--epochs", "1", "--promote", "1", "--folds", "2")
+    done = command("search.py", "--out", tmp_path / "OUT", *flags, FORCE_COLOR="1", COLUMNS="140")
+    assert done.returncode == 0, done.stderr
+    assert "search: 1/1 trials, best val_loss" in done.stdout
+    assert "rung" in done.stdout
+    assert "promotion, epochs" in done.stdout
+
+
 @pytest.mark.skipif(not (LEAVES / "ibean").is_dir(), reason=f"needs real leaf photos in {LEAVES}")
 def test_real_leaves_learn_from_local_weights(command: Command, tmp_path: Path) -> None:
     space = tmp_path / "tiny_leaves.py"

@@ -1,3 +1,4 @@
+import pickle
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -42,6 +43,14 @@ def test_the_best_is_the_furthest_first(progress: SearchProgress) -> None:
     progress.on_trial_result(0, [], trial(0), row(3, 0.5))
     progress.on_trial_result(0, [], trial(2), row(2, 0.1))
     assert progress.best_so_far() == 0
+
+
+def test_it_is_pickled_without_its_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes any output for a terminal
+    table = RungTable(tmp_path / "rungs.json", "val_loss", (2, 6))
+    progress = SearchProgress(load_space("digits").recipes(4, 0), done=[], table=table, slots=2, quiet=False)
+    assert progress._live is not None
+    assert pickle.loads(pickle.dumps(progress))._live is None
 
 
 def test_a_small_screen_shows_what_runs_and_then_the_best(progress: SearchProgress) -> None:
