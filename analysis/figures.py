@@ -69,16 +69,20 @@ def promoted_bars(summary: dict[str, Any]) -> Figure:
 
 
 def tta_curves(found: Found, metric: str = "val_loss") -> Figure:
-    """What further test-time views change: the metric at each count, less the metric at one view, for each trial."""
+    """What further views change for the promoted trials: the metric at each count, less the metric at one view."""
     figure = Figure(figsize=(5, 3), layout="constrained")
     axes = figure.subplots()
     best = found.summary["best_trial"]["trial"]
-    for number, rows in found.tta.groupby("trial"):
-        colour, width = (COLOURS["best"], 2.0) if number == best else ("#b8b8b8", 1.0)
-        axes.plot(rows["tta_count"], rows[metric] - rows[metric].iloc[0], color=colour, lw=width)
+    for row in found.summary["promoted"]:
+        curve = found.tta[found.tta["trial"] == row["trial"]]
+        colour = COLOURS["best"] if row["trial"] == best else COLOURS["finished"]
+        change = curve[metric] - curve[metric].iloc[0]
+        axes.plot(curve["tta_count"], change, "o-", color=colour, ms=4, label=f"trial {row['trial']:03d}")
     axes.axhline(0, color="#444444", lw=0.8)
-    axes.set(xlabel="TTA count (views averaged)", ylabel=f"change in {metric}")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="TTA count (views averaged)", ylabel=f"change in {metric}, fold 0")
     axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
     return figure
 
 
