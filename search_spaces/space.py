@@ -54,8 +54,9 @@ class Space:
         return max([*map(int, counts), *(recipe.tta_count for recipe in self.seeds())])
 
     def fixed(self, **constants: Any) -> Space:
-        """The same space with some fields decided, for instance `epochs` and `seed` from the command line."""
-        return replace(self, fields={**self.fields, **constants})
+        """The same space with some fields decided, in the `known_good` recipes too."""
+        good = tuple({name: value for name, value in r.items() if name not in constants} for r in self.known_good)
+        return replace(self, fields={**self.fields, **constants}, known_good=good)
 
     def keeping_backbones(self, keep: Callable[[str], bool]) -> Space:
         """The same space without the backbones that `keep` refuses, and without the recipes that name them."""
