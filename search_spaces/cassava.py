@@ -9,7 +9,7 @@ What it costs: an epoch took the diary 510 s (B0 at 380 px) to 2,390 s (B4 at 50
 step, on one Kaggle GPU. Forty trials of ten epochs stopped by ASHA are some 120-160 epochs, and three promoted
 recipes another 120. What it should find: single recipes near CV 0.89-0.90, whose standard error on a fold is 0.0043.
 
-    ray submit cluster.yaml search.py -- --space cassava --data /data/cassava --out /shared/runs/cassava
+    ray submit cluster.yaml search.py -- --space cassava --data /mnt/shared/cassava --out /mnt/shared/runs/cassava
 """
 
 from search_spaces.ranges import Choice, LinearScaling, Uniform

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
+
+os.environ.pop("FORCE_COLOR", None)  # rich would take every output for a terminal
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 SEARCH_FLAGS = ("--trials", "4", "--epochs", "3", "--promote", "2", "--folds", "3", "--seed", "1")
