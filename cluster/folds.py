@@ -11,18 +11,15 @@ import ray
 from cluster.plan import Plan
 from cluster.promotion import best, standings
 from cluster.resources import Slots
-from cluster.tuner import SearchFailed
-from search_spaces.recipe import Recipe
+from cluster.tuner import ATTEMPTS_AFTER_A_CRASH, SearchFailed
 from trainables.bar import bar
-from trainables.data.folds import Folds
 from trainables.data.kaggle import load_data
-from trainables.layout import SearchFolder, load_json, save_array, save_json
+from trainables.layout import SearchFolder, save_array, save_json
 from trainables.predict import predict_images
 from trainables.setting import Setting
-from trainables.train import train
+from trainables.train import train_in_search
 from trainables.trial import Trial, load_epochs
 
-_ATTEMPTS_AFTER_A_CRASH = 2
 _LOOK_EVERY_S = 1.0
 
 
@@ -36,7 +33,7 @@ def promote(plan: Plan, slots: Slots, trials: list[Trial]) -> list[int]:
         if trial.number not in promoted:
             plan.search.trial(trial.number).fold(0).forget_weights()
     pairs = [(number, fold) for number in promoted for fold in range(plan.folds.count)]
-    setting = plan.setting(slots.threads, slots.loader_workers)
+    setting = plan.setting(slots)
 
     def epochs_done() -> int:
         return sum(len(load_epochs(plan.search.trial(number).fold(fold))) for number, fold in pairs)
@@ -57,7 +54,7 @@ def predict_test(plan: Plan, slots: Slots, members: list[int], best_trial: int) 
     """Predict the test images with every fold net of the ensemble's members, and with the best trial's first."""
     pairs = [(number, fold) for number in members for fold in range(plan.folds.count)]
     pairs = list(dict.fromkeys([*pairs, (best_trial, 0)]))
-    setting = plan.setting(slots.threads, slots.loader_workers)
+    setting = plan.setting(slots)
     with bar("prediction, fold nets", plan.quiet) as update:
         tasks = [
             _remote(_predict_fold, slots).remote(plan.data_root, plan.search.path, setting, number, fold)
@@ -68,7 +65,7 @@ def predict_test(plan: Plan, slots: Slots, members: list[int], best_trial: int) 
 
 
 def _remote(function: Callable[..., None], slots: Slots) -> Any:
-    return ray.remote(num_cpus=slots.cpus, num_gpus=slots.gpus, max_retries=_ATTEMPTS_AFTER_A_CRASH)(function)
+    return ray.remote(num_cpus=slots.cpus, num_gpus=slots.gpus, max_retries=ATTEMPTS_AFTER_A_CRASH)(function)
 
 
 def _wait(tasks: list[Any], look: Callable[[int], None]) -> None:
@@ -84,10 +81,7 @@ def _wait(tasks: list[Any], look: Callable[[int], None]) -> None:
 
 
 def _train_fold(data_root: Path, out: Path, setting: Setting, number: int, fold: int) -> None:
-    search = SearchFolder(out)
-    folder = search.trial(number)
-    recipe = Recipe.from_dict(load_json(folder.recipe))
-    for _row in train(recipe, load_data(data_root), Folds.load(search.folds), fold, folder.fold(fold), setting):
+    for _row in train_in_search(data_root, SearchFolder(out), number, fold, setting):
         pass
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cluster.asha import GRACE_EPOCHS, REDUCTION_FACTOR, rung_epochs
 from cluster.flags import check_numbers, command, read_flags
+from cluster.resources import Slots
 from search_spaces import InputError, Recipe, Space, load_space
 from trainables.backbones import check_backbones, check_downloads, has_local_weights, local_weights
 from trainables.bar import bar
@@ -51,9 +52,9 @@ class Plan:
     def rungs(self) -> tuple[int, ...]:
         return rung_epochs(self.epochs)
 
-    def setting(self, threads: int, loader_workers: int) -> Setting:
+    def setting(self, slots: Slots) -> Setting:
         """What every training of this search shares."""
-        return Setting(self.weights, self.largest_tta_count, self.rungs, threads, loader_workers)
+        return Setting(self.weights, self.largest_tta_count, self.rungs, slots.threads, slots.loader_workers)
 
 
 def make_plan(arguments: Sequence[str] | None = None) -> Plan | None:

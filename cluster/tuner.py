@@ -6,6 +6,7 @@ import time
 
 from ray import tune
 from ray.tune import FailureConfig, RunConfig, TuneConfig
+from ray.tune.experiment import Trial as RayTrial
 
 from cluster.asha import Asha, RungTable
 from cluster.plan import Plan
@@ -14,7 +15,7 @@ from cluster.resources import Slots
 from trainables.ray_trial import run_trial
 from trainables.trial import Trial, load_trials
 
-_ATTEMPTS_AFTER_A_CRASH = 2
+ATTEMPTS_AFTER_A_CRASH = 2
 
 
 class SearchFailed(RuntimeError):
@@ -44,7 +45,7 @@ def _tune(plan: Plan, slots: Slots, waiting: list[int]) -> None:
         run_trial,
         data_root=plan.data_root,
         out=plan.search.path,
-        setting=plan.setting(slots.threads, slots.loader_workers),
+        setting=plan.setting(slots),
     )
     results = tune.Tuner(
         tune.with_resources(trainable, slots.ray()),
@@ -53,20 +54,24 @@ def _tune(plan: Plan, slots: Slots, waiting: list[int]) -> None:
             scheduler=Asha(table),
             max_concurrent_trials=slots.concurrent,
             reuse_actors=True,
-            trial_name_creator=lambda trial: f"trial_{trial.config['trial']:03d}",
-            trial_dirname_creator=lambda trial: f"trial_{trial.config['trial']:03d}",
+            trial_name_creator=_name,
+            trial_dirname_creator=_name,
         ),
         run_config=RunConfig(
             name=time.strftime("%Y%m%d-%H%M%S"),
             storage_path=str(plan.search.ray),
             callbacks=[SearchProgress(plan.recipes, ended, table, slots.concurrent, plan.quiet)],
-            failure_config=FailureConfig(max_failures=_ATTEMPTS_AFTER_A_CRASH),
+            failure_config=FailureConfig(max_failures=ATTEMPTS_AFTER_A_CRASH),
             verbose=0,
         ),
     ).fit()
     for result in results:
         if result.error and result.config:
             plan.search.trial(result.config["trial"]).error.write_text(str(result.error))
+
+
+def _name(trial: RayTrial) -> str:
+    return f"trial_{trial.config['trial']:03d}"
 
 
 def _check_ended(plan: Plan, trials: list[Trial]) -> None:

@@ -24,9 +24,9 @@ SPACE = Space(
         "augment": "shifts",
         "weight_decay": 0.05,
     },
-    known_good=(
+    known_good=tuple(
         {
-            "backbone": "test_resnet",
+            "backbone": backbone,
             "image_size": 32,
             "batch_size": 32,
             "learning_rate": 2e-3,
@@ -34,17 +34,8 @@ SPACE = Space(
             "t2": 1.4,
             "smoothing": 0.1,
             "tta_count": 3,
-        },
-        {
-            "backbone": "test_efficientnet",
-            "image_size": 32,
-            "batch_size": 32,
-            "learning_rate": 2e-3,
-            "t1": 0.8,
-            "t2": 1.4,
-            "smoothing": 0.1,
-            "tta_count": 3,
-        },
+        }
+        for backbone in ("test_resnet", "test_efficientnet")
     ),
     trials=16,
     epochs=12,

@@ -7,12 +7,9 @@ from typing import Any
 
 from ray import tune
 
-from search_spaces.recipe import Recipe
-from trainables.data.folds import Folds
-from trainables.data.kaggle import load_data
-from trainables.layout import SearchFolder, load_json
+from trainables.layout import SearchFolder
 from trainables.setting import Setting
-from trainables.train import train
+from trainables.train import train_in_search
 
 
 def run_trial(config: dict[str, Any], *, data_root: Path, out: Path, setting: Setting) -> None:
@@ -20,9 +17,5 @@ def run_trial(config: dict[str, Any], *, data_root: Path, out: Path, setting: Se
 
     Ray Tune ends a trial that the scheduler stops inside `tune.report`, by SystemExit.
     """
-    search = SearchFolder(out)
-    folder = search.trial(config["trial"])
-    recipe = Recipe.from_dict(load_json(folder.recipe))
-    folds = Folds.load(search.folds)
-    for row in train(recipe, load_data(data_root), folds, 0, folder.fold(0), setting):
+    for row in train_in_search(data_root, SearchFolder(out), config["trial"], 0, setting):
         tune.report(row)

@@ -28,8 +28,8 @@ from trainables import scores
 from trainables.backbones import Build, Net, check_backbones, save_net, starting_net
 from trainables.data.folds import Folds, make_folds
 from trainables.data.images import PlainImages, TrainingImages, plain_loader, training_loader
-from trainables.data.kaggle import ImageData, check_data
-from trainables.layout import FoldFolder, save_array, save_json, write_whole
+from trainables.data.kaggle import ImageData, check_data, load_data
+from trainables.layout import FoldFolder, SearchFolder, load_json, save_array, save_json, write_whole
 from trainables.predict import device, loss_of, nested_means, view_probs
 from trainables.setting import Setting
 from trainables.tensorboard import Curves
@@ -94,6 +94,13 @@ def train(
             yield row
     finally:
         curves.close()
+
+
+def train_in_search(data_root: Path, search: SearchFolder, number: int, fold: int, setting: Setting) -> Iterator[Row]:
+    """`train` for a trial of a search, with its recipe and folds as the search folder has them."""
+    folder = search.trial(number)
+    recipe = Recipe.from_dict(load_json(folder.recipe))
+    return train(recipe, load_data(data_root), Folds.load(search.folds), fold, folder.fold(fold), setting)
 
 
 def _train_epoch(
