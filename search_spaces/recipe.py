@@ -46,6 +46,8 @@ class Recipe:
     augment: str = "flips"
     weight_decay: float = 0.05
     pretrained: bool = False
+    freeze_bn: bool = False
+    """BatchNorm keeps its pretrained statistics while the net trains; its scale and shift are trained all the same."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -71,6 +73,8 @@ class Recipe:
         ]
         if self.augment not in AUGMENTS:
             problems.append(f"augment must be one of {', '.join(AUGMENTS)}, got {self.augment!r}")
+        if self.freeze_bn and not self.pretrained:
+            problems.append("freeze_bn must be false where pretrained is false: there are no statistics to keep")
         if not fits(self.backbone, self.image_size):
             step = size_step(self.backbone)
             problems.append(f"image_size of {self.backbone} must be a multiple of {step} px, got {self.image_size}")

@@ -35,14 +35,21 @@ class Build:
 
 
 class Net(nn.Module):
-    """A backbone that takes images as they are read, and normalises them itself, on its own device."""
+    """A backbone that takes images as they are read, and normalises them itself, on its own device.
+
+    With `freeze_bn` its BatchNorm layers normalise by their stored statistics in training too. (timm's
+    `freeze_batch_norm_2d` also stops the training of their scale and shift, which a new task needs.)
+    """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, body: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    def __init__(
+        self, body: nn.Module, mean: tuple[float, ...], std: tuple[float, ...], freeze_bn: bool = False
+    ) -> None:
         super().__init__()
         self.body = body
+        self.freeze_bn = freeze_bn
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
 
@@ -51,6 +58,15 @@ class Net(nn.Module):
         pixels = images.permute(0, 3, 1, 2).to(self.mean.dtype).div(255.0)
         logits: Tensor = self.body((pixels - self.mean) / self.std)
         return logits
+
+    def train(self, mode: bool = True) -> Net:
+        """As every module's, but for frozen BatchNorm layers, which stay in evaluation mode."""
+        super().train(mode)
+        if self.freeze_bn:
+            for module in self.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        return self
 
 
 def build_net(recipe: Recipe, build: Build, pretrained_file: Path | None = None, download: bool = False) -> Net:
@@ -66,7 +82,7 @@ def build_net(recipe: Recipe, build: Build, pretrained_file: Path | None = None,
         **grid,
     )
     usual = body.pretrained_cfg
-    net = Net(body, build.mean or usual["mean"], build.std or usual["std"])
+    net = Net(body, build.mean or usual["mean"], build.std or usual["std"], recipe.freeze_bn)
     return net.to(memory_format=torch.channels_last)
 
 

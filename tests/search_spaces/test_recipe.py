@@ -31,6 +31,7 @@ def test_json_both_ways() -> None:
         ("tta_count", 0),
         ("augment", "flip"),
         ("pretrained", 1),
+        ("freeze_bn", True),  # with nothing pretrained
         ("seed", -1),
         ("backbone", 7),
     ],

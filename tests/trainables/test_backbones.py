@@ -56,6 +56,21 @@ def test_local_weights_begin_the_body_but_not_the_head(tmp_path: Path) -> None:
     assert net.std.flatten().tolist() == [0.25] * 3
 
 
+@pytest.mark.parametrize("freeze_bn", [False, True])
+def test_frozen_batchnorm_keeps_its_statistics_in_training(freeze_bn: bool) -> None:
+    recipe = Recipe.from_dict(
+        {**RECIPE.to_dict(), "backbone": "test_resnet", "pretrained": True, "freeze_bn": freeze_bn}
+    )
+    net = build_net(recipe, Build(3)).train()
+    before = {name: tensor.clone() for name, tensor in net.named_buffers() if "running" in name}
+    net(IMAGES).sum().backward()
+    after = dict(net.named_buffers())
+    assert before
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items()) is freeze_bn
+    scales = [weight for name, weight in net.named_parameters() if "bn1.weight" in name]
+    assert all(weight.grad is not None and weight.requires_grad for weight in scales)
+
+
 def test_weights_that_are_no_safetensors_are_refused(tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(1)}, tmp_path / "test_resnet.safetensors")
     with pytest.raises(InputError, match="weights of test_resnet"):
