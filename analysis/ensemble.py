@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from trainables.data.folds import Folds
 from trainables.data.kaggle import ImageData
 from trainables.layout import SearchFolder, load_json, save_json, write_whole
-from trainables.scores import accuracy, accuracy_se, goodness, log_loss, score
+from trainables.scores import accuracy, accuracy_se, goodness, score
 from trainables.trial import oof_pred_probs, trial_test_probs
 
 ROUNDS = 25
@@ -62,7 +62,7 @@ def choose(search: SearchFolder, data: ImageData, folds: Folds, promoted: list[i
         "weights": weights,
         "oof_accuracy": share,
         "oof_se": accuracy_se(share, len(data.labels)),
-        "oof_loss": log_loss(probs, data.labels),
+        "oof_loss": score("val_loss", probs, data.labels),
         "fold_hash": folds.hash,
     }
     save_json(search.ensemble, ensemble)

@@ -13,7 +13,7 @@ from trainables.data.digits import TRUE_LABELS
 from trainables.data.folds import Folds
 from trainables.data.kaggle import ImageData
 from trainables.layout import SearchFolder, load_array, load_json, save_json
-from trainables.scores import accuracy, accuracy_se, log_loss
+from trainables.scores import accuracy, accuracy_se, score
 from trainables.trial import Trial, load_trials, oof_pred_probs, trial_test_probs
 
 
@@ -85,13 +85,14 @@ def _promoted(
 ) -> dict[str, Any]:
     probs = oof_pred_probs(search, trial.number, folds)
     share = accuracy(probs, data.labels)
+    by_fold = [_fold(probs, data.labels, folds, fold) for fold in range(folds.count)]
     row = {
         "trial": trial.number,
         "recipe": trial.recipe.to_dict(),
         "cv_accuracy": share,
         "cv_se": accuracy_se(share, len(data.labels)),
-        "cv_loss": log_loss(probs, data.labels),
-        "folds": [_fold(probs, data.labels, folds, fold) for fold in range(folds.count)],
+        "cv_loss": float(np.average([each["loss"] for each in by_fold], weights=[each["images"] for each in by_fold])),
+        "folds": by_fold,
     }
     if truth is not None and all(search.trial(trial.number).fold(f).test_probs.exists() for f in range(folds.count)):
         row["test_accuracy"] = accuracy(trial_test_probs(search, trial.number, folds.count), truth)
@@ -106,5 +107,5 @@ def _fold(probs: NDArray[np.floating], labels: NDArray[np.int64], folds: Folds, 
         "images": len(rows),
         "accuracy": share,
         "se": accuracy_se(share, len(rows)),
-        "loss": log_loss(probs[rows], labels[rows]),
+        "loss": score("val_loss", probs[rows], labels[rows]),
     }

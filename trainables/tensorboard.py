@@ -11,7 +11,16 @@ from torch.utils.tensorboard import SummaryWriter
 
 from search_spaces.recipe import Recipe
 
-_CURVES = ("train_loss", "val_loss", "val_accuracy", "learning_rate", "images_per_s")
+_CURVES = (
+    "train_loss",
+    "val_loss",
+    "val_nll",
+    "val_accuracy",
+    "temperature",
+    "calibration_error",
+    "learning_rate",
+    "images_per_s",
+)
 
 
 class Curves:

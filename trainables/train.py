@@ -35,7 +35,7 @@ from trainables.setting import Setting
 from trainables.tensorboard import Curves
 
 Row = dict[str, Any]
-"""One epoch: epoch, train_loss, val_loss, val_accuracy, learning_rate, seconds, images_per_s, diverged, fold_hash."""
+"""One epoch: epoch, train_loss, `scores.validation`, learning_rate, seconds, images_per_s, diverged, fold_hash."""
 
 WARM_UP_SHARE = 0.1
 """Of all steps; then the rate falls along a cosine to zero."""
@@ -152,11 +152,15 @@ def _score_epoch(
     save_array(folder.pred_probs, own)
     if may_end:
         curve = [
-            {"tta_count": c, "val_loss": scores.log_loss(p, labels), "val_accuracy": scores.accuracy(p, labels)}
+            {
+                "tta_count": c,
+                "val_loss": scores.score("val_loss", p, labels),
+                "val_accuracy": scores.accuracy(p, labels),
+            }
             for c, p in enumerate(means, start=1)
         ]
         save_json(folder.tta_curve, {"epoch": epoch, "curve": curve})
-    return {"val_loss": scores.log_loss(own, labels), "val_accuracy": scores.accuracy(own, labels)}
+    return dict(scores.validation(own, labels))
 
 
 def _begin(recipe: Recipe, data: ImageData, fold_hash: str, folder: FoldFolder, setting: Setting) -> Training:

@@ -15,7 +15,7 @@ def noisy(seed: int, strength: float) -> np.ndarray:
 
 def test_the_best_member_alone_when_the_others_are_noise() -> None:
     members = np.stack([noisy(0, -3.0), np.eye(3)[LABELS] * 0.98 + 0.01, noisy(1, -3.0)])
-    counts = select(members, LABELS, "val_loss")
+    counts = select(members, LABELS, "val_nll")
     assert counts[1] > 0
     assert counts[0] == counts[2] == 0
 
@@ -23,18 +23,18 @@ def test_the_best_member_alone_when_the_others_are_noise() -> None:
 def test_members_that_err_on_different_rows_are_mixed() -> None:
     one, two = (np.eye(3)[LABELS] * 0.9 + 0.033 for _ in range(2))
     one[0], two[5] = [0.1, 0.8, 0.1], [0.8, 0.1, 0.1]
-    counts = select(np.stack([one, two]), LABELS, "val_loss")
+    counts = select(np.stack([one, two]), LABELS, "val_nll")
     assert counts[0] == counts[1] > 0
     mixed = blend([one, two], [0.5, 0.5])
     assert log_loss(mixed, LABELS) < min(log_loss(one, LABELS), log_loss(two, LABELS))
 
 
-@pytest.mark.parametrize("metric", ["val_loss", "val_accuracy"])
+@pytest.mark.parametrize("metric", ["val_nll", "val_accuracy"])
 def test_never_worse_than_the_best_member(metric: str) -> None:
     members = np.stack([noisy(seed, 1.0) for seed in range(6)])
     counts = np.array(select(members, LABELS, metric))
     mixed = blend(list(members), list(counts / counts.sum()))
-    if metric == "val_loss":
+    if metric == "val_nll":
         assert log_loss(mixed, LABELS) <= min(log_loss(member, LABELS) for member in members) + 1e-12
     else:
         assert accuracy(mixed, LABELS) >= max(accuracy(member, LABELS) for member in members)

@@ -18,7 +18,7 @@ from trainables.data.folds import Folds, make_folds
 from trainables.data.kaggle import ImageData, load_data
 from trainables.layout import FoldFolder, load_array, load_json
 from trainables.predict import predict_images
-from trainables.scores import log_loss
+from trainables.scores import score
 from trainables.setting import Setting
 from trainables.train import learning_rate, train
 from trainables.trial import load_epochs
@@ -59,7 +59,7 @@ def test_it_learns_and_leaves_what_it_should(data: ImageData, folds: Folds, tmp_
 
     val_rows = folds.split(0)[1]
     probs = load_array(folder.pred_probs)
-    assert log_loss(probs, data.labels[val_rows]) == pytest.approx(rows[-1]["val_loss"])
+    assert score("val_loss", probs, data.labels[val_rows]) == pytest.approx(rows[-1]["val_loss"])
     again = predict_images(folder.weights, [data.train_paths[row] for row in val_rows])
     np.testing.assert_allclose(again, probs, atol=1e-5)
 

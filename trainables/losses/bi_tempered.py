@@ -4,56 +4,68 @@ Amid, Warmuth, Anil, Koren: Robust Bi-Tempered Logistic Loss Based on Bregman Di
 
     exp_t(x) = max(0, 1 + (1 - t) x) ^ (1 / (1 - t))      log_t(x) = (x^(1 - t) - 1) / (1 - t)
     link:  p = exp_t2(a - lambda(a)),  lambda such that sum p = 1       (the tempered softmax)
-    loss:  sum_k  y_k (log_t1 y_k - log_t1 p_k) - (y_k^(2 - t1) - p_k^(2 - t1)) / (2 - t1)
+    loss:  D(y, p) = sum_k  y_k (log_t1 y_k - log_t1 p_k) - (y_k^(2 - t1) - p_k^(2 - t1)) / (2 - t1)
 
-t1 < 1 bounds the loss, t2 > 1 gives the link heavy tails, t1 = t2 = 1 is cross-entropy with softmax
-(with soft targets: the Kullback-Leibler divergence, i.e. cross-entropy less the targets' own entropy).
+t1 < 1 bounds the loss, t2 > 1 gives the link heavy tails. With t1 = t2 = 1 the divergence D is cross-entropy less
+the targets' own entropy, a constant without a gradient; there the value is cross-entropy, as torch's and as the
+paper's reference implementation has it (github.com/google/bi-tempered-loss, whose test values the tests hold).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-# A bound, not a setting: Newton's steps shrink quadratically and the loop ends when they vanish.
-_MOST_STEPS = 30
+# A bound, not a setting: Newton's steps shrink quadratically and the loop ends when they no longer help.
+_MOST_STEPS = 50
 
 
-def _log_normalizer(logits: Tensor, t: float) -> Tensor:
-    """lambda (..., 1) such that sum exp_t(logits - lambda) = 1, by Newton's method on the power mean.
+def _log_link(logits: Tensor, t: float) -> Tensor:
+    """Log-probabilities (..., K) of the tempered softmax, by Newton's method on the power mean.
 
-    With u = 1 + (1 - t)(a - lambda), M = (sum u^(1/(1-t)))^(1-t) is a power mean of a shifted vector: concave
-    and rising in lambda for t > 1, convex and falling for t < 1. Newton's steps from lambda = max(a) therefore
-    approach M = 1 from one side and never overshoot; M is nearly linear, so a few steps suffice where the
-    paper's fixed-point iteration needs dozens.
+    With u = 1 + (1 - t)(a - lambda) and p = u^(1/(1-t)), M = (sum p)^(1-t) is a power mean of a shifted vector:
+    concave and rising in lambda for t > 1, convex and falling for t < 1. Newton's steps from too small a lambda
+    therefore approach M = 1 from one side, that of too much mass, and never overshoot; M is nearly linear, so a few
+    steps suffice where the paper's fixed-point iteration needs dozens. The last step is taken in log p itself, to
+    first order: its error is the square of what was left, and no rounding of lambda comes between.
     """
-    q = 1.0 - t
-    shift = logits.max(-1, keepdim=True).values
-    centred = logits - shift
-    lam = torch.zeros_like(shift)
-    for _ in range(_MOST_STEPS):
-        log_u = torch.log1p((q * (centred - lam)).clamp_min(-1.0))
-        log_mass = torch.logsumexp(log_u / q, -1, keepdim=True)
-        ratio = torch.exp(torch.logsumexp(log_u * (t / q), -1, keepdim=True) - log_mass)
-        step = torch.expm1(-q * log_mass) / (q * ratio)
-        lam = lam - step
-        if bool((step.abs() <= torch.finfo(lam.dtype).eps * (1.0 + lam.abs())).all()):
-            break
-    return lam + shift
-
-
-def _tempered_softmax(logits: Tensor, t: float) -> Tensor:
     if t == 1.0:
-        return logits.softmax(-1)
-    q = 1.0 - t
-    # log1p keeps the digits that 1 + q x would lose for t near 1.
-    log_u = torch.log1p((q * (logits - _log_normalizer(logits, t))).clamp_min(-1.0))
-    probs = torch.exp(log_u / q)
-    return probs / probs.sum(-1, keepdim=True)
+        return logits.log_softmax(-1)
+    q = logits.new_tensor(1.0 - t)  # a tensor, since a Python number is converted anew by every operation
+    precision = torch.finfo(logits.dtype)
+    scaled = (logits - logits.amax(-1, keepdim=True)).mul_(q)
+    shift = _first_shift(scaled, t)  # (1 - t)(lambda - max a)
+    one, before = torch.ones_like(q), math.inf
+    for _ in range(_MOST_STEPS):
+        u = scaled - shift
+        if t < 1.0:
+            u.clamp_min_(precision.eps - 1.0)  # outside the support the probability is taken as tiny
+        log_probs = u.log1p().div_(q)  # log1p keeps the digits that log(u) would lose for t near 1
+        u.add_(one)
+        probs = log_probs.exp()
+        mass = probs.sum(-1, keepdim=True)
+        step = (mass.log() * -q).expm1_().mul_(mass).div_(probs.div_(u).sum(-1, keepdim=True))
+        excess = mass.amax().item() - 1.0
+        if excess <= 0.1 * math.sqrt(precision.eps) or excess >= before:
+            break
+        before, shift = excess, shift - step
+    return log_probs.addcdiv_(step.div_(q), u)
+
+
+def _first_shift(scaled: Tensor, t: float) -> Tensor:
+    """Where Newton starts, on the side of too much mass: lambda = max(a), or M's asymptote where that is nearer.
+
+    For t > 1 the concave M lies below its asymptote K^(1-t) (1 + mean - shift), whose root is thus a safe start.
+    """
+    if t < 1.0:
+        return torch.zeros_like(scaled[..., :1])
+    return scaled.mean(-1, keepdim=True).add_(1.0 - scaled.shape[-1] ** (t - 1.0)).clamp_max_(0.0)
 
 
 def tempered_softmax(logits: Tensor, t: float) -> Tensor:
@@ -62,34 +74,52 @@ def tempered_softmax(logits: Tensor, t: float) -> Tensor:
     Computed in float32 or better whatever autocast says; no gradient flows through it.
     """
     with torch.no_grad():
-        return _tempered_softmax(_at_least_float32(logits), t)
+        return _log_link(_at_least_float32(logits), t).exp()
 
 
 class _BiTempered(torch.autograd.Function):
-    """Value and analytic gradient in one: g = (p - y) p^(t2 - t1), dL/da = g - escort * sum g."""
+    """The part of D(y, p) that depends on p, a mean over rows, and its gradient, in one pass over log p.
+
+    With tail = log_t1 p and sum p = 1:  D = sum tail (p (1 - t1) / (2 - t1) - y)  up to what depends on y alone;
+    dD/da = slope - escort sum slope,  slope = (p - y) p^(t2 - t1),  escort = p^t2 / sum p^t2.
+    """
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, targets: Tensor, t1: float, t2: float) -> Tensor:
-        probs = _tempered_softmax(logits, t2)
-        tiny = torch.finfo(probs.dtype).tiny
-        safe = probs.clamp_min(tiny)
-        slope = (probs - targets) * safe.pow(t2 - t1)
-        escort = safe.pow(t2)
-        escort = escort / escort.sum(-1, keepdim=True)
-        ctx.save_for_backward(slope - escort * slope.sum(-1, keepdim=True))
-        match = targets * (_log_t(targets.clamp_min(tiny), t1) - _log_t(safe, t1))
-        return (match - (targets.pow(2.0 - t1) - probs.pow(2.0 - t1)) / (2.0 - t1)).sum(-1)
+        log_probs = _log_link(logits, t2)
+        probs = log_probs.exp()
+        slope = (log_probs * (t2 - t1)).exp_().mul_(probs - targets)
+        escort = probs if t2 == 1.0 else (log_probs * t2).exp_()
+        share = slope.sum(-1, keepdim=True).div_(escort.sum(-1, keepdim=True))
+        ctx.save_for_backward(slope.addcmul_(escort, share, value=-1.0).div_(len(logits)))
+        tail = log_probs if t1 == 1.0 else (log_probs * (1.0 - t1)).expm1_()
+        scale = len(logits) if t1 == 1.0 else len(logits) * (1.0 - t1)
+        return torch.sub(targets, probs, alpha=(1.0 - t1) / (2.0 - t1)).mul_(tail).sum() / -scale
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
         (slope,) = ctx.saved_tensors
-        return grads[0].unsqueeze(-1) * slope, None, None, None
+        return slope * grads[0], None, None, None
 
 
 def _log_t(values: Tensor, t: float) -> Tensor:
-    if t == 1.0:
-        return values.log()
-    return torch.expm1((1.0 - t) * values.log()) / (1.0 - t)
+    return values.log() if t == 1.0 else torch.expm1((1.0 - t) * values.log()) / (1.0 - t)
+
+
+def _own_part(targets: Tensor, t1: float) -> Tensor:
+    """The part of D(y, p) that depends on the targets (..., K) alone, for each row; zero for one-hot ones."""
+    least = targets.clamp_min(torch.finfo(targets.dtype).tiny)
+    power = 2.0 - t1
+    return (targets * _log_t(least, t1)).sum(-1) + (1.0 - targets.pow(power).sum(-1)) / power
+
+
+@lru_cache
+def _own_part_of_labels(classes: int, t1: float, smoothing: float) -> float:
+    """`_own_part` of one smoothed label, which is every label's."""
+    target = torch.full((classes,), smoothing / classes, dtype=torch.float64)
+    target[0] += 1.0 - smoothing
+    return float(_own_part(target, t1))
 
 
 def _at_least_float32(logits: Tensor) -> Tensor:
@@ -97,18 +127,24 @@ def _at_least_float32(logits: Tensor) -> Tensor:
 
 
 def bi_tempered_loss(logits: Tensor, targets: Tensor, t1: float, t2: float, smoothing: float = 0.0) -> Tensor:
-    """Mean loss, a scalar. `logits` `(N, K)`; `targets` `(N,)` integer labels or `(N, K)` shares that sum to 1.
+    """Mean loss, a scalar, in float32 or better. `logits` `(N, K)`; `targets` `(N,)` integer labels or `(N, K)` shares.
 
-    `smoothing` follows torch: y = (1 - s) y + s / K. (The cassava notebooks write
-    (1 - s K/(K-1)) onehot + s/(K-1): their s is ours times (K-1)/K.)
+    `smoothing` follows torch: y = (1 - s) y + s / K. (The paper's reference and the cassava notebooks write
+    (1 - s K/(K-1)) onehot + s/(K-1): their s is ours times (K-1)/K; see `Recipe.smoothing`.)
     """
-    with torch.autocast(device_type=logits.device.type, enabled=False):
-        logits = _at_least_float32(logits)
-        classes = logits.shape[-1]
-        shares = F.one_hot(targets, classes) if targets.dim() == 1 else targets
-        shares = shares.to(logits.dtype) * (1.0 - smoothing) + smoothing / classes
-        losses: Tensor = _BiTempered.apply(logits, shares, t1, t2)
-        return losses.mean()
+    logits = _at_least_float32(logits)
+    classes = logits.shape[-1]
+    low = smoothing / classes
+    if targets.dim() == 1:
+        shares = logits.new_full(logits.shape, low).scatter_(1, targets.unsqueeze(1), 1.0 - smoothing + low)
+    else:
+        shares = targets.to(logits.dtype) * (1.0 - smoothing) + low
+    loss: Tensor = _BiTempered.apply(logits, shares, t1, t2)
+    if t1 == t2 == 1.0:
+        return loss
+    if targets.dim() == 1:
+        return loss + _own_part_of_labels(classes, t1, smoothing)
+    return loss + _own_part(shares, t1).mean()
 
 
 @dataclass(frozen=True)
