@@ -40,7 +40,11 @@ class Recipe:
     t2: float = 1.0
     """Above 1 the tails of the tempered softmax are heavy, which forgives labels near the boundary."""
     smoothing: float = 0.0
-    """Share of the target spread evenly over all classes: y = (1 - s) onehot + s / K, as in torch."""
+    """Share of the target spread evenly over all K classes: y = (1 - s) onehot + s / K, as in torch.
+
+    The bi-tempered loss's reference implementation and the cassava diary spread it over the K - 1 others, so that
+    their s means s K / (K - 1) here: 0.01 of five classes is 0.0125.
+    """
     tta_count: int = 1
     """Test-time views averaged in a prediction. It is a prefix of one nested list, so it costs no training."""
     augment: str = "flips"

@@ -32,7 +32,8 @@ METRICS = ("val_loss", "val_nll", "val_accuracy")
 def losses(pred_probs: Probs, labels: Labels) -> NDArray[np.float64]:
     """Negative log-likelihood (N,) of each label, nats. `pred_probs` (N, K), `labels` (N,). NaN stays NaN."""
     picked = np.asarray(pred_probs, dtype=np.float64)[np.arange(len(labels)), labels]
-    return -np.log(np.maximum(picked, _LEAST))
+    values: NDArray[np.float64] = -np.log(np.maximum(picked, _LEAST))
+    return values
 
 
 def calibrated_losses(pred_probs: Probs, labels: Labels) -> NDArray[np.float64]:
@@ -50,7 +51,8 @@ def calibrated_losses(pred_probs: Probs, labels: Labels) -> NDArray[np.float64]:
 
 def hits(pred_probs: Probs, labels: Labels) -> NDArray[np.float64]:
     """1.0 where the likeliest class is the label, else 0.0, (N,)."""
-    return (pred_probs.argmax(1) == labels).astype(np.float64)
+    right: NDArray[np.float64] = (pred_probs.argmax(1) == labels).astype(np.float64)
+    return right
 
 
 def tempered(pred_probs: Probs, temperature: float) -> NDArray[np.float64]:
@@ -63,9 +65,9 @@ def tempered(pred_probs: Probs, temperature: float) -> NDArray[np.float64]:
 
 
 def fit_temperature(pred_probs: Probs, labels: Labels) -> float:
-    """The temperature in [0.05, 20] with the least mean `losses` on these rows. 1.0 for rows that are not finite."""
-    if not np.isfinite(pred_probs).all():
-        return 1.0
+    """The temperature in [0.05, 20] with the least mean `losses` on these rows; NaN where a probability is NaN."""
+    if np.isnan(pred_probs).any():
+        return math.nan
     low, high = _TEMPERATURES
     found = minimize_scalar(
         lambda log_t: losses(tempered(pred_probs, math.exp(log_t)), labels).mean(),
@@ -77,7 +79,9 @@ def fit_temperature(pred_probs: Probs, labels: Labels) -> float:
 
 
 def calibration_error(pred_probs: Probs, labels: Labels) -> float:
-    """Expected calibration error of the likeliest class: 15 even bins, mean |accuracy - confidence| by rows."""
+    """Expected calibration error of the likeliest class: 15 even bins, mean |accuracy - confidence| by rows. NaN stays."""
+    if np.isnan(pred_probs).any():
+        return math.nan
     confidence, right = pred_probs.max(1), hits(pred_probs, labels)
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     gaps = np.bincount(bins, weights=right - confidence, minlength=CALIBRATION_BINS)

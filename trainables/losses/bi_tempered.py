@@ -52,7 +52,7 @@ def _log_link(logits: Tensor, t: float) -> Tensor:
         mass = probs.sum(-1, keepdim=True)
         step = (mass.log() * -q).expm1_().mul_(mass).div_(probs.div_(u).sum(-1, keepdim=True))
         excess = mass.amax().item() - 1.0
-        if excess <= 0.1 * math.sqrt(precision.eps) or excess >= before:
+        if not 0.1 * math.sqrt(precision.eps) < excess < before:  # near enough, or as near as rounding lets it; or NaN
             break
         before, shift = excess, shift - step
     return log_probs.addcdiv_(step.div_(q), u)
