@@ -79,7 +79,7 @@ def fit_temperature(pred_probs: Probs, labels: Labels) -> float:
 
 
 def calibration_error(pred_probs: Probs, labels: Labels) -> float:
-    """Expected calibration error of the likeliest class: 15 even bins, mean |accuracy - confidence| by rows. NaN stays."""
+    """Expected calibration error of the likeliest class: 15 even bins, mean |accuracy - confidence| by rows."""
     if np.isnan(pred_probs).any():
         return math.nan
     confidence, right = pred_probs.max(1), hits(pred_probs, labels)
