@@ -49,24 +49,45 @@ def blend(pred_probs: Sequence[NDArray[np.floating]], weights: Sequence[float]) 
     return mixed
 
 
+def nested_blend(
+    pred_probs: NDArray[np.floating], labels: NDArray[np.integer], fold_of: NDArray[np.integer], metric: str
+) -> NDArray[np.float64]:
+    """The ensemble's probabilities (N, K) with weights that were picked without the fold that they are used on.
+
+    What `select` would find on other images: its own score on the images that it picked by flatters.
+    """
+    blended = np.empty(pred_probs.shape[1:])
+    for fold in np.unique(fold_of):
+        here = fold_of == fold
+        counts = np.array(select(pred_probs[:, ~here], labels[~here], metric))
+        blended[here] = blend(list(pred_probs[:, here]), list(counts / counts.sum()))
+    return blended
+
+
 def choose(search: SearchFolder, data: ImageData, folds: Folds, promoted: list[int], metric: str) -> dict[str, Any]:
     """Select among the promoted trials; writes ensemble.json and oof.csv and returns the former's content."""
-    members = np.stack([oof_pred_probs(search, number, folds) for number in promoted])
-    counts = select(members, data.labels, metric)
+    rows = folds.validated
+    labels = data.labels[rows]
+    members = np.stack([oof_pred_probs(search, number, folds)[rows] for number in promoted])
+    counts = select(members, labels, metric)
     chosen = [(number, count) for number, count in zip(promoted, counts, strict=True) if count]
     weights = [count / sum(counts) for _, count in chosen]
     probs = blend([members[promoted.index(number)] for number, _ in chosen], weights)
-    share = accuracy(probs, data.labels)
+    share = accuracy(probs, labels)
+    nested = accuracy(nested_blend(members, labels, folds.fold_of[rows], metric), labels)
     ensemble = {
         "members": [number for number, _ in chosen],
         "weights": weights,
         "oof_accuracy": share,
-        "oof_se": accuracy_se(share, len(data.labels)),
-        "oof_loss": score("val_loss", probs, data.labels),
+        "oof_se": accuracy_se(share, len(labels)),
+        "oof_loss": score("val_loss", probs, labels),
+        "nested_accuracy": nested,
+        "nested_se": accuracy_se(nested, len(labels)),
         "fold_hash": folds.hash,
     }
     save_json(search.ensemble, ensemble)
-    table = pd.DataFrame({"image_id": data.image_ids, "label": data.labels, "fold": folds.fold_of})
+    image_ids = np.array(data.image_ids)[rows]
+    table = pd.DataFrame({"image_id": image_ids, "label": labels, "fold": folds.fold_of[rows]})
     table["prediction"] = probs.argmax(1)
     table = pd.concat([table, pd.DataFrame(probs, columns=[f"p{k}" for k in range(probs.shape[1])])], axis=1)
     write_whole(search.oof, table.to_csv(index=False))

@@ -11,7 +11,10 @@ import pandas as pd
 
 from search_spaces.errors import InputError
 from trainables.layout import SearchFolder, load_json
+from trainables.scores import METRICS
 from trainables.trial import Trial, load_trials
+
+_LAST = (*METRICS, "val_loss_se", "val_accuracy_se", "temperature", "calibration_error")
 
 
 @dataclass(frozen=True)
@@ -37,14 +40,19 @@ class Found:
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        """One row a trial: `trial`, `status`, `epoch`, last `val_loss` and `val_accuracy`, and its recipe's fields."""
+        """One row a trial: `trial`, `status`, `epoch`, its last metrics with their `_se`, and its recipe's fields."""
         rows = []
         for trial in self.trial_list:
-            last = {name: trial.last(name) for name in ("val_loss", "val_accuracy")} if trial.epoch else {}
+            last = {name: trial.last(name) for name in _LAST} if trial.epoch else {}
             rows.append(
                 {"trial": trial.number, "status": trial.status, "epoch": trial.epoch} | last | trial.recipe.to_dict()
             )
         return pd.DataFrame(rows)
+
+    @cached_property
+    def standings(self) -> pd.DataFrame:
+        """One row a judged trial, best first: how far `behind` the first, paired on the same images, and ties."""
+        return pd.DataFrame(load_json(self.search.standings))
 
     @cached_property
     def epochs(self) -> pd.DataFrame:

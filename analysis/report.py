@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
@@ -22,6 +23,7 @@ def write_report(found: Found) -> Path:
     """Draw the finished search in OUT/report.html, and its curves in OUT/search.png; returns the page's path."""
     page = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True)
     page.filters["percent"] = lambda share: f"{100 * share:.2f} %"
+    page.filters["with_se"] = lambda value, se: "–" if value is None else f"{value:.4f} ± {se:.4f}"
     metric = found.summary["metric"]
     curves = figures.search_curves(found)
     curves.savefig(found.search.picture, dpi=110)
@@ -29,7 +31,8 @@ def write_report(found: Found) -> Path:
         about=found.about,
         summary=found.summary,
         recipe_fields=_RECIPE,
-        trials=found.trials.to_dict("records"),
+        trials=_ranked(found),
+        ties=_ties(found),
         curves=figures.to_svg(curves),
         bars=figures.to_svg(figures.promoted_bars(found.summary)),
         tta=figures.to_svg(figures.tta_curves(found, metric)),
@@ -37,6 +40,23 @@ def write_report(found: Found) -> Path:
     )
     write_whole(found.search.report, html)
     return found.search.report
+
+
+def _ranked(found: Found) -> list[dict[str, Any]]:
+    """Every trial with its standing, best first; those that were never judged come last."""
+    table = found.trials.merge(found.standings.drop(columns="epoch"), on="trial", how="left", sort=False)
+    place = table["trial"].map({number: place for place, number in enumerate(found.standings["trial"])})
+    ordered = table.assign(place=place).sort_values("place", na_position="last", kind="stable")
+    rows: list[dict[str, Any]] = ordered.astype(object).where(ordered.notna(), None).to_dict("records")  # type: ignore[assignment]
+    return rows
+
+
+def _ties(found: Found) -> dict[str, list[str]]:
+    """Numbers of the trials that the evidence does not tell from the first, and from the last that was promoted."""
+    standings = found.standings
+    others = standings[standings["tied_with_first"]]["trial"].iloc[1:]
+    cut = standings[standings["cut_is_tie"]]["trial"]
+    return {"first": [f"{number:03d}" for number in others], "cut": [f"{number:03d}" for number in cut]}
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ from trainables.data.digits import TRUE_LABELS
 from trainables.data.folds import Folds
 from trainables.data.kaggle import ImageData
 from trainables.layout import SearchFolder, load_array, load_json, save_json
-from trainables.scores import accuracy, accuracy_se, score
+from trainables.scores import accuracy, accuracy_se, hits, score
 from trainables.trial import Trial, load_trials, oof_pred_probs, trial_test_probs
 
 
@@ -33,6 +33,7 @@ def summarize(search: SearchFolder, data: ImageData, folds: Folds, wall_s: float
         "code_hash": about["code_hash"],
         "seed": about["seed"],
         "metric": about["metric"],
+        "standings": load_json(search.standings),
         "wall_s": round(wall_s, 1),
         "command": about["command"],
     }
@@ -84,19 +85,35 @@ def _promoted(
     search: SearchFolder, trial: Trial, data: ImageData, folds: Folds, truth: NDArray[np.int64] | None
 ) -> dict[str, Any]:
     probs = oof_pred_probs(search, trial.number, folds)
-    share = accuracy(probs, data.labels)
+    validated = folds.validated
+    hit = hits(probs[validated], data.labels[validated])
+    share, elsewhere = float(hit.mean()), float(hit[folds.fold_of[validated] != 0].mean())
     by_fold = [_fold(probs, data.labels, folds, fold) for fold in range(folds.count)]
     row = {
         "trial": trial.number,
         "recipe": trial.recipe.to_dict(),
         "cv_accuracy": share,
-        "cv_se": accuracy_se(share, len(data.labels)),
+        "cv_se": accuracy_se(share, len(validated)),
         "cv_loss": float(np.average([each["loss"] for each in by_fold], weights=[each["images"] for each in by_fold])),
         "folds": by_fold,
+        "unchosen_accuracy": elsewhere,
+        "unchosen_se": accuracy_se(elsewhere, len(validated) - by_fold[0]["images"]),
+        "sources": _by_source(hit, data, validated),
     }
     if truth is not None and all(search.trial(trial.number).fold(f).test_probs.exists() for f in range(folds.count)):
         row["test_accuracy"] = accuracy(trial_test_probs(search, trial.number, folds.count), truth)
     return row
+
+
+def _by_source(hit: NDArray[np.floating], data: ImageData, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
+    """Out-of-fold accuracy of each source, where train.csv tells sources."""
+    if data.sources is None:
+        return []
+    by_source = pd.Series(hit).groupby(np.array(data.sources)[rows])
+    return [
+        {"source": source, "images": len(part), "accuracy": part.mean(), "se": accuracy_se(part.mean(), len(part))}
+        for source, part in by_source
+    ]
 
 
 def _fold(probs: NDArray[np.floating], labels: NDArray[np.int64], folds: Folds, fold: int) -> dict[str, Any]:

@@ -26,6 +26,13 @@ def read_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--epochs", type=int, help="epochs of a whole training (default: the space's)")
     add("--promote", type=int, metavar="K", help="trials that earn all folds (default: the space's)")
     add("--folds", type=int, default=5)
+    add(
+        "--groups",
+        type=Path,
+        metavar="CSV",
+        help="image_id,group: images that share a fold, in place of duplicates found",
+    )
+    add("--train-only", nargs="+", default=[], metavar="SOURCE", help="sources whose images train but never validate")
     add("--weights", type=Path, metavar="DIR", help="folder of NAME.safetensors to begin from, in place of downloads")
     add("--metric", choices=METRICS, default="val_loss", help="what ASHA, promotion and ensemble improve")
     add("--seed", type=int, default=0)
@@ -65,7 +72,8 @@ def command(flags: argparse.Namespace, out: Path) -> str:
     values: dict[str, Any] = {**vars(flags), "out": out}
     words = []
     for name, value in values.items():
-        if value is None or value is False or name in ("resume", "plan"):
+        if value in (None, False, []) or name in ("resume", "plan"):
             continue
-        words += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(value)])
+        listed = value if isinstance(value, list) else [value]
+        words += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(each) for each in listed])
     return shlex.join(["python", "search.py", *words])

@@ -13,9 +13,11 @@ from cluster.promotion import best, standings
 from cluster.resources import Slots
 from cluster.tuner import ATTEMPTS_AFTER_A_CRASH, SearchFailed
 from trainables.bar import bar
+from trainables.comparison import compare
 from trainables.data.kaggle import load_data
-from trainables.layout import SearchFolder, save_array, save_json
+from trainables.layout import SearchFolder, load_array, load_json, save_array, save_json
 from trainables.predict import predict_images
+from trainables.scores import by_image
 from trainables.setting import Setting
 from trainables.train import train_in_search
 from trainables.trial import Trial, load_epochs
@@ -28,7 +30,7 @@ def promote(plan: Plan, slots: Slots, trials: list[Trial]) -> list[int]:
 
     Fold 0 is not trained again: a trial that ASHA stopped goes on from its checkpoint. The losers' weights go.
     """
-    promoted = best(standings(trials, plan.metric), plan.promote)
+    promoted = _stand(plan, trials)
     for trial in trials:
         if trial.number not in promoted:
             plan.search.trial(trial.number).fold(0).forget_weights()
@@ -48,6 +50,25 @@ def promote(plan: Plan, slots: Slots, trials: list[Trial]) -> list[int]:
     whole = _whole(plan, promoted)
     save_json(plan.search.promoted, whole)
     return whole
+
+
+def _stand(plan: Plan, trials: list[Trial]) -> list[int]:
+    """Who is promoted, decided once: a promoted trial that goes on is no longer what was compared."""
+    judged = standings(trials, plan.metric)
+    ranked = best(judged, len(judged))
+    if not plan.search.standings.exists():
+        labels = plan.data.labels[plan.folds.split(0)[1]]
+        probs = {number: load_array(plan.search.trial(number).fold(0).pred_probs) for number in ranked}
+        goods = {number: by_image(plan.metric, each, labels) for number, each in probs.items()}
+        if plan.metric != "val_accuracy":
+            goods = {number: -each for number, each in goods.items()}
+        epochs = {standing.number: standing.epoch for standing in judged}
+        save_json(plan.search.standings, compare(ranked, epochs, goods, plan.promote))
+    rows = load_json(plan.search.standings)
+    for row in rows:
+        if row["cut_is_tie"] and not plan.quiet:
+            print(f"note: trial {row['trial']:03d} is not promoted, but tied with the last that is; see --promote")
+    return [row["trial"] for row in rows][: plan.promote]
 
 
 def predict_test(plan: Plan, slots: Slots, members: list[int], best_trial: int) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 
 from cluster.plan import Plan
 from search_spaces import InputError, Recipe
-from trainables.layout import load_json, save_json
+from trainables.data.duplicates import groups_csv
+from trainables.layout import load_json, save_json, write_whole
 
 PACKAGES = ("search_spaces", "trainables", "cluster", "analysis")
 
@@ -44,6 +45,7 @@ def begin(plan: Plan) -> None:
     for number, recipe in enumerate(plan.recipes):
         save_json(plan.search.trial(number).recipe, recipe.to_dict())
     plan.folds.save(plan.search.folds)
+    write_whole(plan.search.groups, groups_csv(plan.groups, plan.data.image_ids))
     save_json(plan.search.search, about)
 
 

@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cluster.asha import GRACE_EPOCHS, REDUCTION_FACTOR, rung_epochs
 from cluster.flags import check_numbers, command, read_flags
 from cluster.resources import Slots
@@ -16,8 +19,9 @@ from search_spaces import InputError, Recipe, Space, load_space
 from trainables.backbones import check_backbones, check_downloads, has_local_weights, local_weights
 from trainables.bar import bar
 from trainables.data.digits import write_digits
+from trainables.data.duplicates import duplicate_groups, read_groups
 from trainables.data.folds import Folds, make_folds
-from trainables.data.kaggle import ImageData, check_data
+from trainables.data.kaggle import Contents, ImageData, check_data
 from trainables.layout import SearchFolder
 from trainables.setting import Setting
 
@@ -30,6 +34,7 @@ class Plan:
     data_root: Path
     data: ImageData
     folds: Folds
+    groups: NDArray[np.int64]
     recipes: tuple[Recipe, ...]
     promote: int
     metric: str
@@ -71,13 +76,15 @@ def make_plan(arguments: Sequence[str] | None = None) -> Plan | None:
     with tempfile.TemporaryDirectory() as scratch:
         root = _data_root(flags, Path(scratch) if flags.plan else search.digits)
         with bar("checking images", flags.quiet) as update:
-            data, data_hash = check_data(root, update)
-    folds = make_folds(data, flags.folds, flags.seed, data_hash)
+            data, contents = check_data(root, update)
+    groups = _groups(flags.groups, data, contents)
+    folds = make_folds(data, flags.folds, flags.seed, contents.hash, groups, flags.train_only)
     plan = Plan(
         search=search,
         data_root=data.root,
         data=data,
         folds=folds,
+        groups=groups,
         recipes=recipes,
         promote=flags.promote or space.promote,
         metric=flags.metric,
@@ -142,6 +149,12 @@ def _data_root(flags: argparse.Namespace, digits: Path) -> Path:
     return digits
 
 
+def _groups(table: Path | None, data: ImageData, contents: Contents) -> NDArray[np.int64]:
+    if table is not None:
+        return read_groups(table, data.image_ids)
+    return duplicate_groups(contents.thumbnails, contents.digests)
+
+
 def _described(plan: Plan, space: Space) -> str:
     without = len(plan.recipes) * plan.epochs
     promotion = plan.promote * (plan.folds.count - 1) * plan.epochs
@@ -150,7 +163,7 @@ def _described(plan: Plan, space: Space) -> str:
     return "\n".join(
         (
             f"data       {data.root}: {images}",
-            f"folds      {plan.folds.count}, stratified, hash {plan.folds.hash}",
+            f"folds      {plan.folds.count}, stratified, {_duplicates(plan)}, hash {plan.folds.hash}",
             f"space      {space.name}: {', '.join(space.values('backbone'))}",
             f"search     {len(plan.recipes)} trials of at most {plan.epochs} epochs on fold 0, ASHA on {plan.metric} "
             f"(grace {GRACE_EPOCHS}, factor {REDUCTION_FACTOR}, rungs {', '.join(map(str, plan.rungs)) or 'none'}): "
@@ -159,3 +172,8 @@ def _described(plan: Plan, space: Space) -> str:
             f"out        {plan.search.path}",
         )
     )
+
+
+def _duplicates(plan: Plan) -> str:
+    sizes = np.bincount(plan.groups)
+    return f"{int(sizes[sizes > 1].sum())} images in {int((sizes > 1).sum())} groups of duplicates"

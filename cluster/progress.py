@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -85,7 +85,7 @@ class SearchProgress(Callback):  # type: ignore[misc]
     def _line(self, number: int) -> str:
         seen, recipe = self._seen[number], self._recipes[number]
         row = seen.row or {}
-        values = "  ".join(f"{name} {row[name]:.4f}" for name in ("val_loss", "val_accuracy") if name in row)
+        values = "  ".join(f"{name} {_with_se(row, name)}" for name in ("val_loss", "val_accuracy") if name in row)
         what = f"epoch {seen.epoch}/{recipe.epochs}  {values}  {recipe.backbone} {recipe.image_size} px"
         return f"trial {number:03d}  {seen.status:8s}  {what}  | {self._state()}"
 
@@ -173,5 +173,9 @@ class SearchProgress(Callback):  # type: ignore[misc]
             str(recipe.tta_count),
             f"{seen.epoch}/{recipe.epochs}",
             str(passed[-1]) if passed else "-",
-            *(f"{row[name]:.4f}" if name in row else "" for name in ("val_loss", "val_accuracy")),
+            *(_with_se(row, name) if name in row else "" for name in ("val_loss", "val_accuracy")),
         ]
+
+
+def _with_se(row: Mapping[str, Any], name: str) -> str:
+    return f"{row[name]:.4f} ± {row[f'{name}_se']:.4f}"

@@ -126,6 +126,11 @@ class SearchFolder:
         return self.path / "folds.json"
 
     @property
+    def groups(self) -> Path:
+        """Duplicates that share a fold: `image_id,group`, as `--groups` reads it."""
+        return self.path / "duplicates.csv"
+
+    @property
     def rungs(self) -> Path:
         """ASHA's tables and decisions."""
         return self.path / "rungs.json"
@@ -138,6 +143,11 @@ class SearchFolder:
     @property
     def trials(self) -> Path:
         return self.path / "trials"
+
+    @property
+    def standings(self) -> Path:
+        """Every judged trial at the end of the search, best first: how far behind, and which differences are ties."""
+        return self.path / "standings.json"
 
     @property
     def promoted(self) -> Path:

@@ -26,6 +26,7 @@ from search_spaces.errors import InputError
 from search_spaces.recipe import Recipe
 from trainables import scores
 from trainables.backbones import Build, Net, check_backbones, save_net, starting_net
+from trainables.data.duplicates import duplicate_groups
 from trainables.data.folds import Folds, make_folds
 from trainables.data.images import PlainImages, TrainingImages, plain_loader, training_loader
 from trainables.data.kaggle import ImageData, check_data, load_data
@@ -152,12 +153,8 @@ def _score_epoch(
     save_array(folder.pred_probs, own)
     if may_end:
         curve = [
-            {
-                "tta_count": c,
-                "val_loss": scores.score("val_loss", p, labels),
-                "val_accuracy": scores.accuracy(p, labels),
-            }
-            for c, p in enumerate(means, start=1)
+            {"tta_count": views, **{metric: scores.score(metric, probs, labels) for metric in scores.METRICS}}
+            for views, probs in enumerate(means, start=1)
         ]
         save_json(folder.tta_curve, {"epoch": epoch, "curve": curve})
     return dict(scores.validation(own, labels))
@@ -223,8 +220,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         recipe = Recipe.from_dict(json.loads(flags.recipe.read_text()))
         check_backbones([recipe.backbone], recipe.pretrained and flags.weights is None)
-        data, data_hash = check_data(flags.data)
-        folds = make_folds(data, flags.folds, recipe.seed, data_hash)
+        data, contents = check_data(flags.data)
+        groups = duplicate_groups(contents.thumbnails, contents.digests)
+        folds = make_folds(data, flags.folds, recipe.seed, contents.hash, groups)
         if not 0 <= flags.fold < flags.folds:
             raise InputError(f"--fold must be in [0, {flags.folds - 1}], got {flags.fold}")
         setting = Setting(flags.weights, recipe.tta_count, (), flags.threads, flags.loader_workers)

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from search_spaces.errors import InputError
 from search_spaces.recipe import Recipe
 from trainables.data.folds import Folds
-from trainables.layout import FoldFolder, SearchFolder, load_array, load_json
+from trainables.layout import FoldFolder, SearchFolder, TrialFolder, load_array, load_json
 
 STATUSES = ("finished", "stopped", "diverged", "failed", "unfinished")
 """Finished: all its epochs. Stopped: by ASHA. Diverged: a non-finite loss. Failed: an error. Else unfinished."""
@@ -68,8 +69,12 @@ def load_trials(search: SearchFolder) -> list[Trial]:
 
 
 def oof_pred_probs(search: SearchFolder, number: int, folds: Folds) -> NDArray[np.float64]:
-    """Out-of-fold probabilities (N, K) of a promoted trial: each row by the one net that did not see it."""
+    """Out-of-fold probabilities (N, K) of a promoted trial: each row by the one net that did not see it.
+
+    Rows that no fold validates are NaN. Predictions made on other folds are an `InputError`.
+    """
     folder = search.trial(number)
+    check_fold_hashes(folder, folds)
     parts: list[tuple[NDArray[Any], NDArray[Any]]] = [
         (folds.split(fold)[1], load_array(folder.fold(fold).pred_probs)) for fold in range(folds.count)
     ]
@@ -77,6 +82,21 @@ def oof_pred_probs(search: SearchFolder, number: int, folds: Folds) -> NDArray[n
     for rows, pred_probs in parts:
         probs[rows] = pred_probs
     return probs
+
+
+def check_fold_hashes(folder: TrialFolder, folds: Folds) -> None:
+    """Refuse a trial some of whose numbers were measured on other data or other folds, and say which."""
+    hashes = {f"fold {fold}": _fold_hash(folder.fold(fold)) for fold in range(folds.count)}
+    differing = [f"{name} has {each}" for name, each in hashes.items() if each not in (None, folds.hash)]
+    if differing:
+        raise InputError(
+            f"The numbers of {folder.path} are not of the folds {folds.hash}, and mix with none:", differing
+        )
+
+
+def _fold_hash(folder: FoldFolder) -> str | None:
+    epochs = load_epochs(folder)
+    return str(epochs["fold_hash"].iloc[-1]) if len(epochs) else None
 
 
 def trial_test_probs(search: SearchFolder, number: int, n_folds: int) -> NDArray[np.float64]:

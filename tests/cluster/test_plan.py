@@ -1,5 +1,6 @@
 """Bad input ends in one clear message and exit code 2, before any training and with nothing written."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,23 @@ def test_data_that_cannot_be_used(capsys: pytest.CaptureFixture[str], stripes: P
 
 def test_folds_that_the_data_cannot_fill(capsys: pytest.CaptureFixture[str], stripes: Path, tmp_path: Path) -> None:
     assert "'across' has 8" in refused(capsys, "--data", stripes, "--folds", "9", "--out", tmp_path / "OUT")
+
+
+def test_groups_and_sources_that_are_not_there(
+    capsys: pytest.CaptureFixture[str], stripes: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "OUT"
+    assert "--groups must be a CSV" in refused(capsys, "--data", stripes, "--groups", tmp_path / "no.csv", "--out", out)
+    message = refused(capsys, "--data", stripes, "--folds", "2", "--train-only", "2019", "--out", out)
+    assert "--train-only must name sources of train.csv" in message
+    assert not out.exists()
+
+
+def test_the_plan_counts_duplicates(capsys: pytest.CaptureFixture[str], stripes: Path, tmp_path: Path) -> None:
+    shutil.copy(stripes / "train_images/train_0.png", stripes / "train_images/train_2.png")
+    arguments = ["--data", str(stripes), "--folds", "2", "--out", str(tmp_path / "OUT"), "--plan"]
+    assert search.main(arguments) == 0
+    assert "stratified, 2 images in 1 groups of duplicates" in capsys.readouterr().out
 
 
 def test_a_backbone_that_timm_does_not_know(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from trainables.bar import bar, duration
 
 
 def row(epoch: int, loss: float) -> dict[str, Any]:
-    return {"epoch": epoch, "val_loss": loss, "val_accuracy": 1 - loss / 2, "seconds": 10.0, "diverged": False}
+    scores = {"val_loss": loss, "val_loss_se": 0.02, "val_accuracy": 1 - loss / 2, "val_accuracy_se": 0.01}
+    return {"epoch": epoch, **scores, "seconds": 10.0, "diverged": False}
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def test_plain_lines_tell_rung_best_and_time_left(progress: SearchProgress, caps
         progress.on_trial_result(0, [], trial(number), row(2, loss))
     progress.on_trial_complete(0, [], trial(1))
     printed = capsys.readouterr().out
-    assert "trial 001  stopped   epoch 2/9  val_loss 0.8000" in printed
+    assert "trial 001  stopped   epoch 2/9  val_loss 0.8000 ± 0.0200" in printed
     assert "1/4 trials, best val_loss 0.4000 (trial 000), about" in printed
     # two trials that wait, at the two epochs that an ended one took, ten seconds each, on two slots
     assert progress.seconds_left() == pytest.approx(2 * 2 * 10 / 2)
@@ -63,7 +64,7 @@ def test_a_small_screen_shows_what_runs_and_then_the_best(progress: SearchProgre
 
 def test_the_table_shows_the_rung(progress: SearchProgress) -> None:
     progress.on_trial_result(0, [], trial(0), row(3, 0.5))
-    assert progress._cells(0)[-4:] == ["3/9", "2", "0.5000", "0.7500"]
+    assert progress._cells(0)[-4:] == ["3/9", "2", "0.5000 ± 0.0200", "0.7500 ± 0.0100"]
 
 
 def test_a_bar_without_a_terminal_is_a_few_lines(capsys: pytest.CaptureFixture[str]) -> None:

@@ -90,21 +90,23 @@ def test_everything_wrong_is_listed_at_once(stripes: Path) -> None:
 
 
 def test_a_good_folder_is_read_in_order(stripes: Path) -> None:
-    data, digest = check_data(stripes)
+    data, contents = check_data(stripes)
     assert len(data.image_ids) == 16
     assert data.labels.tolist() == [0, 1] * 8
     assert data.classes == ("across", "down")
     assert data.test_ids == ("test_3.png", "test_2.png", "test_1.png", "test_0.png")
     assert data.sources is None
     assert load_data(stripes).image_ids == data.image_ids
-    assert check_data(stripes)[1] == digest
+    assert check_data(stripes)[1].hash == contents.hash
+    assert contents.thumbnails.shape == (16, 32, 32)
+    assert len(set(contents.digests)) == 16
 
 
 def test_a_changed_pixel_changes_the_hash(stripes: Path) -> None:
-    before = check_data(stripes)[1]
+    before = check_data(stripes)[1].hash
     path = stripes / "train_images/train_0.png"
     Image.new("RGB", (16, 16)).save(path)
-    assert check_data(stripes)[1] != before
+    assert check_data(stripes)[1].hash != before
 
 
 def test_source_is_optional(stripes: Path) -> None:

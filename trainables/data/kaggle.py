@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from search_spaces.errors import InputError, shortened
+from trainables.data.duplicates import thumbnail
 
 TRAIN_CSV = "train.csv"
 TRAIN_IMAGES = "train_images"
@@ -62,16 +63,38 @@ def load_data(root: Path) -> ImageData:
     return _data_of(tables, tables.problems)
 
 
-def check_data(root: Path, on_image: Callable[[int, int], object] = lambda done, total: None) -> tuple[ImageData, str]:
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """What decoding every image of a data folder showed."""
+
+    hash: str
+    """Of the tables and of all images' bytes."""
+    digests: tuple[bytes, ...]
+    """(N,), of the training images' bytes."""
+    thumbnails: NDArray[np.uint8]
+    """(N, 32, 32), of the training images, grey."""
+
+
+def check_data(
+    root: Path, on_image: Callable[[int, int], object] = lambda done, total: None
+) -> tuple[ImageData, Contents]:
     """Read the tables and decode every image, once, before a search begins.
 
-    Returns the data and a hash of all their contents. Raises `InputError` with everything that is wrong.
+    Raises `InputError` with everything that is wrong.
     """
     tables = _read_tables(root)
-    problems, contents = check_images(tables.usable_paths(), on_image)
+    problems, seen = check_images(tables.usable_paths(), on_image)
     data = _data_of(tables, [*tables.problems, *problems])
-    digest = hashlib.sha256("\n".join((*data.image_ids, *map(str, data.labels), *data.test_ids, contents)).encode())
-    return data, digest.hexdigest()[:16]
+    digest = hashlib.sha256("\n".join((*data.image_ids, *map(str, data.labels), *data.test_ids)).encode())
+    for each in seen:
+        digest.update(each.digest)
+    training = seen[: len(data.image_ids)]
+    contents = Contents(
+        digest.hexdigest()[:16],
+        tuple(each.digest for each in training),
+        np.stack([each.thumbnail for each in training]),
+    )
+    return data, contents
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,35 +202,39 @@ def _id_problems(ids: pd.Series, folder: Path, table: str) -> Iterator[str]:
             yield f"{table} line {row}: {problem}"
 
 
-def image_problem(path: Path) -> str | None:
-    """Why an image cannot be used, or None. Decodes it whole, at the smallest scale that its format offers."""
+@dataclass(frozen=True, eq=False)
+class SeenImage:
+    """An image that can be decoded."""
+
+    digest: bytes
+    thumbnail: NDArray[np.uint8]
+
+
+def see_image(path: Path) -> SeenImage | str:
+    """Decode an image whole, at the smallest scale that its format offers; or why it cannot be used."""
     try:
         with Image.open(path) as image:
             image.draft("RGB", (64, 64))
             image.load()
+            return SeenImage(hashlib.sha256(path.read_bytes()).digest(), thumbnail(image))
     except UnidentifiedImageError:
         return f"{path.parent.name}/{path.name} is not an image"
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         return f"{path.parent.name}/{path.name} cannot be decoded: {error}"
-    return None
 
 
-def check_images(paths: list[Path], on_image: Callable[[int, int], object]) -> tuple[list[str], str]:
-    """Decode every image once: what is wrong with which, and a hash of all contents in order."""
-
-    def check(path: Path) -> tuple[str | None, bytes]:
-        problem = image_problem(path)
-        return problem, b"" if problem else hashlib.sha256(path.read_bytes()).digest()
-
-    digest = hashlib.sha256()
+def check_images(paths: list[Path], on_image: Callable[[int, int], object]) -> tuple[list[str], list[SeenImage]]:
+    """Decode every image once: what is wrong with which, and what was seen of the others, in order."""
     problems: list[str] = []
+    seen: list[SeenImage] = []
     with ThreadPoolExecutor(_CHECK_THREADS) as pool:
-        for done, (problem, content) in enumerate(pool.map(check, paths), start=1):
+        for done, result in enumerate(pool.map(see_image, paths), start=1):
             on_image(done, len(paths))
-            digest.update(content)
-            if problem:
-                problems.append(problem)
-    return problems, digest.hexdigest()
+            if isinstance(result, str):
+                problems.append(result)
+            else:
+                seen.append(result)
+    return problems, seen
 
 
 def list_images(folder: Path) -> list[Path]:
