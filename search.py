@@ -8,11 +8,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import analysis
 from analysis.ensemble import choose, ensemble_test_probs, submission
 from analysis.report import write_report
 from analysis.summary import closing_lines, summarize
+from cluster.flags import read_flags
 from cluster.folds import predict_test, promote
 from cluster.identity import begin
 from cluster.plan import make_plan
@@ -20,13 +22,17 @@ from cluster.session import session
 from cluster.tuner import SearchFailed, search
 from search_spaces import InputError
 from trainables.layout import write_whole
+from trainables.replay import replay
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0: done. 2: bad input, nothing was trained. 1: the search failed, and the message says how to go on."""
+    """Exit code 0: done. 2: bad input, nothing was trained. 1: the search failed, or a replay differs."""
     started = time.monotonic()
     try:
-        plan = make_plan(arguments)
+        flags = read_flags(arguments)
+        if flags.replay:
+            return 1 if replay(Path(flags.replay[0]), flags.replay[1]) else 0
+        plan = make_plan(flags)
         if plan is None:
             return 0
         with session(plan) as slots:

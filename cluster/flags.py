@@ -44,6 +44,7 @@ def read_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="may be a fraction (default: the space's, or 1 where there are)",
     )
     add("--resume", action="store_true", help="go on with the search in --out")
+    add("--replay", nargs=2, metavar=("OUT", "TRIAL"), help="train one trial of a search again; says whether it agrees")
     add("--plan", action="store_true", help="check everything, say what would be done, and stop")
     add("--quiet", action="store_true", help="print the result only")
     return parser.parse_args(arguments)
@@ -72,7 +73,7 @@ def command(flags: argparse.Namespace, out: Path) -> str:
     values: dict[str, Any] = {**vars(flags), "out": out}
     words = []
     for name, value in values.items():
-        if value in (None, False, []) or name in ("resume", "plan"):
+        if value in (None, False, []) or name in ("resume", "plan", "replay"):
             continue
         listed = value if isinstance(value, list) else [value]
         words += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(each) for each in listed])

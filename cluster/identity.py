@@ -25,6 +25,7 @@ def begin(plan: Plan) -> None:
     about = {
         "space": plan.space_name,
         "data": str(plan.data_root),
+        "weights": str(plan.weights) if plan.weights else None,
         "folds": plan.folds.count,
         "epochs": plan.epochs,
         "trials": len(plan.recipes),

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.asha import GRACE_EPOCHS, REDUCTION_FACTOR, rung_epochs
-from cluster.flags import check_numbers, command, read_flags
+from cluster.flags import check_numbers, command
 from cluster.resources import Slots
 from search_spaces import InputError, Recipe, Space, load_space
 from trainables.backbones import check_backbones, check_downloads, has_local_weights, local_weights
@@ -62,9 +62,8 @@ class Plan:
         return Setting(self.weights, self.largest_tta_count, self.rungs, slots.threads, slots.loader_workers)
 
 
-def make_plan(arguments: Sequence[str] | None = None) -> Plan | None:
+def make_plan(flags: argparse.Namespace) -> Plan | None:
     """The checked plan. None where `--plan` asked for the words only."""
-    flags = read_flags(arguments)
     space = load_space(flags.space)
     check_numbers(flags, space)
     space = _decided(space, flags)

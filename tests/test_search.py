@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from nbclient import NotebookClient
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 
 import analysis
-from search_spaces import Recipe
+from search_spaces import InputError, Recipe
 from trainables.data.folds import Folds
 from trainables.layout import SearchFolder, load_json
 from trainables.scores import accuracy
@@ -86,6 +87,50 @@ def test_the_submission_is_the_sample_s(finished_search: Path) -> None:
     assert answer["image_id"].tolist() == sample["image_id"].tolist()
     assert set(answer["label"]) <= set(range(10))
     assert answer["label"].nunique() > 5
+
+
+def test_a_trial_can_be_replayed(finished_search: Path, command: Command, tmp_path: Path) -> None:
+    same = command("search.py", "--replay", finished_search, "1")
+    assert same.returncode == 0, same.stdout + same.stderr
+    assert same.stdout.count("the same") == len(analysis.load(finished_search).trial_list[1].epochs)
+
+    other = tmp_path / "OUT"
+    shutil.copytree(finished_search, other)
+    metrics = SearchFolder(other).trial(1).fold(0).metrics
+    table = pd.read_csv(metrics)
+    table.loc[0, "val_loss"] = np.nextafter(table.loc[0, "val_loss"], 1)
+    table.to_csv(metrics, index=False)
+    changed = command("search.py", "--replay", other, "001")
+    assert changed.returncode == 1
+    assert "epoch 1" in changed.stdout
+    assert "DIFFERS: val_loss was" in changed.stdout
+
+    absent = command("search.py", "--replay", other, "9")
+    assert absent.returncode == 2
+    assert "has no '9'" in absent.stderr
+
+
+def test_numbers_of_other_folds_do_not_mix(finished_search: Path, tmp_path: Path) -> None:
+    search = SearchFolder(tmp_path / "OUT")
+    shutil.copytree(finished_search, search.path)
+    number, folds = load_json(search.promoted)[0], Folds.load(search.folds)
+    metrics = search.trial(number).fold(2).metrics
+    metrics.write_text(metrics.read_text().replace(folds.hash, "0123456789abcdef"))
+    with pytest.raises(InputError, match=r"fold 2 has 0123456789abcdef"):
+        oof_pred_probs(search, number, folds)
+
+
+def test_the_report_says_how_sure_it_is(finished_search: Path) -> None:
+    summary, page = load_json(finished_search / "summary.json"), (finished_search / "report.html").read_text()
+    ensemble, best = summary["ensemble"], summary["promoted"][0]
+    assert {"nested_accuracy", "nested_se"} <= set(ensemble)
+    assert {"unchosen_accuracy", "unchosen_se"} <= set(best)
+    assert f"{100 * best['unchosen_accuracy']:.2f} % ± {100 * best['unchosen_se']:.2f} %" in page
+    assert "Differences are paired, image by image on fold 0" in page
+    standings = analysis.load(finished_search).standings
+    assert standings["trial"].iloc[0] == summary["best_trial"]["trial"]
+    assert standings["behind"].iloc[0] == 0
+    assert standings["promoted"].sum() == 2
 
 
 def test_predict_agrees_with_the_search(finished_search: Path, command: Command, tmp_path: Path) -> None:

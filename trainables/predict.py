@@ -33,9 +33,12 @@ def view_probs(
     batches: Iterable[Tensor],
     recipe: Recipe,
     count: int,
-    on_batch: Callable[[int], object] = lambda images: None,
+    on_batch: Callable[[Tensor], object] = lambda logits: None,
 ) -> NDArray[np.float32]:
-    """Probabilities (count, N, K) of views 1 .. count, each by itself. An image is read once for all views."""
+    """Probabilities (count, N, K) of views 1 .. count, each by itself. An image is read once for all views.
+
+    `on_batch` is called with the logits (n, K) of every batch's plain view.
+    """
     net.eval()
     where = next(net.parameters()).device
     link = loss_of(recipe).link
@@ -45,7 +48,7 @@ def view_probs(
         with torch.autocast(where.type, torch.bfloat16, enabled=where.type == "cuda"):
             logits = [net(tta.view(recipe.augment, number, images)) for number in range(1, count + 1)]
         chunks.append(torch.stack([link(each) for each in logits]).cpu())
-        on_batch(len(batch))
+        on_batch(logits[0])
     return torch.cat(chunks, dim=1).numpy()
 
 
@@ -68,6 +71,6 @@ def predict_images(
     torch.set_num_threads(threads)
     net, recipe = load_net(weights)
     loader = plain_loader(PlainImages(paths, recipe.image_size), recipe.batch_size, loader_workers)
-    probs = view_probs(net.to(device()), loader, recipe, recipe.tta_count, on_batch)
+    probs = view_probs(net.to(device()), loader, recipe, recipe.tta_count, lambda logits: on_batch(len(logits)))
     mean: NDArray[np.float32] = nested_means(probs)[-1]
     return mean

@@ -15,6 +15,7 @@ _CURVES = (
     "train_loss",
     "val_loss",
     "val_nll",
+    "val_loss_raw",
     "val_accuracy",
     "temperature",
     "calibration_error",

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from search_spaces.errors import InputError
 from search_spaces.recipe import Recipe
@@ -36,7 +37,8 @@ from trainables.setting import Setting
 from trainables.tensorboard import Curves
 
 Row = dict[str, Any]
-"""One epoch: epoch, train_loss, `scores.validation`, learning_rate, seconds, images_per_s, diverged, fold_hash."""
+"""One epoch: epoch, train_loss, `scores.validation`'s, val_loss_raw (the training loss on validation images),
+learning_rate, seconds, images_per_s, fold_hash, threads, diverged."""
 
 WARM_UP_SHARE = 0.1
 """Of all steps; then the rate falls along a cosine to zero."""
@@ -87,7 +89,7 @@ def train(
             row |= _score_epoch(training.net, recipe, val_images, data.labels[val_rows], epoch, folder, setting)
             seconds = time.perf_counter() - started
             row |= {"learning_rate": training.optimizer.param_groups[0]["lr"], "seconds": seconds}
-            row |= {"images_per_s": len(images) / seconds, "fold_hash": folds.hash}
+            row |= {"images_per_s": len(images) / seconds, "fold_hash": folds.hash, "threads": setting.threads}
             row["diverged"] = not (math.isfinite(train_loss) and math.isfinite(row["val_loss"]))
             training.rows.append(row)
             _save(training, recipe, folder)
@@ -148,7 +150,8 @@ def _score_epoch(
     may_end = epoch in setting.curve_epochs or epoch == recipe.epochs
     count = max(recipe.tta_count, setting.largest_tta_count) if may_end else recipe.tta_count
     loader = plain_loader(images, recipe.batch_size, setting.loader_workers)
-    means = nested_means(view_probs(net, loader, recipe, count))
+    plain: list[Tensor] = []
+    means = nested_means(view_probs(net, loader, recipe, count, plain.append))
     own = means[recipe.tta_count - 1]
     save_array(folder.pred_probs, own)
     if may_end:
@@ -157,7 +160,9 @@ def _score_epoch(
             for views, probs in enumerate(means, start=1)
         ]
         save_json(folder.tta_curve, {"epoch": epoch, "curve": curve})
-    return dict(scores.validation(own, labels))
+    logits = torch.cat(plain)
+    raw = loss_of(recipe)(logits, torch.from_numpy(labels).to(logits.device))
+    return {**scores.validation(own, labels), "val_loss_raw": float(raw)}
 
 
 def _begin(recipe: Recipe, data: ImageData, fold_hash: str, folder: FoldFolder, setting: Setting) -> Training:

@@ -88,6 +88,16 @@ def test_resumed_it_is_the_same_bit_for_bit(data: ImageData, folds: Folds, tmp_p
     assert [row["epoch"] for row in finished] == [4]
 
 
+@pytest.mark.slow
+def test_the_number_of_loader_workers_changes_no_bit(data: ImageData, folds: Folds, tmp_path: Path) -> None:
+    one, two = (
+        list(train(RECIPE, data, folds, 0, FoldFolder(tmp_path / str(n)), replace(SETTING, loader_workers=n)))
+        for n in (0, 2)
+    )
+    for name in ("train_loss", "val_loss", "val_nll", "val_accuracy"):
+        assert [row[name] for row in one] == [row[name] for row in two]
+
+
 def test_a_checkpoint_of_other_folds_is_refused(data: ImageData, folds: Folds, tmp_path: Path) -> None:
     folder = FoldFolder(tmp_path)
     next(train(RECIPE, data, folds, 0, folder, SETTING))

@@ -1,0 +1,60 @@
+"""`search.py --replay OUT TRIAL`: one trial of a search trained again, and held against what the search wrote."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+from search_spaces.errors import InputError
+from trainables.bar import bar
+from trainables.data.folds import Folds
+from trainables.data.kaggle import check_data
+from trainables.layout import FoldFolder, SearchFolder, load_json
+from trainables.setting import Setting
+from trainables.train import Row, train
+from trainables.trial import load_trial
+
+COMPARED = ("train_loss", "val_loss", "val_nll", "val_accuracy")
+
+
+def replay(out: Path, trial_name: str) -> int:
+    """Train a trial (`7` or `007`) again on fold 0, as far as the search did; returns how many epochs differ.
+
+    Same means every bit, with the number of threads that the search gave the trial. Raises `InputError` where OUT
+    has no such trial, or where the data have changed.
+    """
+    search = SearchFolder(out.resolve())
+    number = int(trial_name) if trial_name.isdecimal() else -1
+    if not search.search.exists() or number not in search.trial_numbers():
+        raise InputError(f"--replay needs a search and the number of one of its trials; {out} has no {trial_name!r}")
+    trial, about, folds = load_trial(search, number), load_json(search.search), Folds.load(search.folds)
+    if not trial.epoch:
+        raise InputError(f"--replay: trial {number:03d} of {out} has no epoch to compare with")
+    with bar("checking images", quiet=False) as update:
+        data, contents = check_data(Path(about["data"]), update)
+    if contents.hash != folds.data_hash:
+        raise InputError(f"--replay: the data of {out} were {folds.data_hash}, {about['data']} now is {contents.hash}")
+    weights = Path(about["weights"]) if about["weights"] else None
+    differing = 0
+    with tempfile.TemporaryDirectory() as scratch:
+        setting = Setting(weights, threads=int(trial.epochs["threads"].iloc[0]))
+        again = train(trial.recipe, data, folds, 0, FoldFolder(Path(scratch)), setting)
+        for stored, row in zip(trial.epochs.to_dict("records"), again, strict=False):
+            differing += not _agrees(stored, row)
+    return differing
+
+
+def _agrees(stored: Mapping[Hashable, Any], row: Row) -> bool:
+    """Compare one epoch and say it."""
+    apart = [name for name in COMPARED if not _same(stored[name], row[name])]
+    values = "  ".join(f"{name} {row[name]:.6f}" for name in COMPARED)
+    was = ", ".join(f"{name} was {stored[name]!r}, is {row[name]!r}" for name in apart)
+    print(f"epoch {row['epoch']}  {values}  {'DIFFERS: ' + was if apart else 'the same'}", flush=True)
+    return not apart
+
+
+def _same(one: float, other: float) -> bool:
+    return one == other or (math.isnan(one) and math.isnan(other))
