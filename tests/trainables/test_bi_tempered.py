@@ -64,14 +64,60 @@ def test_link_is_the_definition(t: float) -> None:
 
 
 @pytest.mark.parametrize("t", [0.5, 0.999, 1.0, 1.001, 1.5, 2.0, 4.0])
-@pytest.mark.parametrize("classes", [2, 5, 1000])
-@pytest.mark.parametrize("scale", [0.0, 1.0, 100.0])
+@pytest.mark.parametrize("classes", [2, 5, 1000, 30_000])
+@pytest.mark.parametrize("scale", [0.0, 1.0, 10.0, 100.0])
 def test_probabilities_sum_to_one_and_keep_the_order(t: float, classes: int, scale: float) -> None:
     logits = torch.randn(4, classes, generator=torch.Generator().manual_seed(0)).clamp(-1, 1) * scale
     probs = tempered_softmax(logits, t)
     assert (probs.sum(-1) - 1).abs().max() < 1e-6
     assert probs.isfinite().all()
     assert (probs.gather(-1, logits.argmax(-1, keepdim=True)).squeeze(-1) == probs.max(-1).values).all()
+
+
+def exact_gradient(logits: list[float], label: int, t1: float, t2: float) -> list[mpmath.mpf]:
+    """dD/da in 40 digits: slope - escort * sum(slope)."""
+    probs = exact_probs(logits, t2)
+    slope = [(p - (k == label)) * p ** (mpmath.mpf(t2) - mpmath.mpf(t1)) for k, p in enumerate(probs)]
+    escort = [p ** mpmath.mpf(t2) for p in probs]
+    share = mpmath.fsum(slope) / mpmath.fsum(escort)
+    return [s - e * share for s, e in zip(slope, escort, strict=True)]
+
+
+@pytest.mark.parametrize(("t1", "t2"), GRID)
+@pytest.mark.parametrize("scale", [1.0, 10.0, 100.0])
+def test_float32_is_exact_to_one_in_a_hundred_thousand(t1: float, t2: float, scale: float) -> None:
+    logits = (torch.randn(4, 6, generator=torch.Generator().manual_seed(4)) * scale).clamp(-100, 100)
+    for row, label in zip(logits, [0, 1, 2, 3], strict=True):
+        row = row.unsqueeze(0).requires_grad_()
+        loss = bi_tempered_loss(row, torch.tensor([label]), t1, t2)
+        got = torch.autograd.grad(loss, row)[0][0]
+        target = [float(k == label) for k in range(6)]
+        assert loss.item() == pytest.approx(float(exact_loss(row[0].tolist(), target, t1, t2)), rel=1e-5, abs=1e-6)
+        wanted = torch.tensor([float(g) for g in exact_gradient(row[0].tolist(), label, t1, t2)])
+        assert (got - wanted).norm() <= 1e-5 * wanted.norm() + 1e-7
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("near", [1e-5, -1e-5])
+def test_the_loss_is_continuous_where_a_temperature_is_one(smoothing: float, near: float) -> None:
+    logits, labels = torch.tensor([[2.0, -1.0, 0.3]], dtype=torch.float64), torch.tensor([1])
+    for t1, t2 in ((0.7, 1.0), (1.0, 1.4)):
+        beside = (t1 + near, t2) if t1 == 1.0 and near < 0 else (t1, t2 + near) if t2 == 1.0 else (t1, t2 - near)
+        got, limit = (bi_tempered_loss(logits, labels, *pair, smoothing) for pair in (beside, (t1, t2)))
+        torch.testing.assert_close(got, limit, atol=1e-4, rtol=1e-4)
+
+
+def test_the_loss_is_continuous_where_both_are_one() -> None:
+    logits, labels = torch.tensor([[2.0, -1.0, 0.3]], dtype=torch.float64), torch.tensor([1])
+    got = bi_tempered_loss(logits, labels, 1.0 - 1e-6, 1.0 + 1e-6)
+    torch.testing.assert_close(got, F.cross_entropy(logits, labels), atol=1e-5, rtol=1e-5)
+
+
+def test_a_second_derivative_is_refused() -> None:
+    logits = torch.tensor([[2.0, -1.0, 0.3]], requires_grad=True)
+    (slope,) = torch.autograd.grad(bi_tempered_loss(logits, torch.tensor([1]), 0.8, 1.4), logits, create_graph=True)
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        slope.sum().backward()
 
 
 @pytest.mark.parametrize(("t1", "t2"), GRID)

@@ -74,7 +74,7 @@ def tempered_softmax(logits: Tensor, t: float) -> Tensor:
     Computed in float32 or better whatever autocast says; no gradient flows through it.
     """
     with torch.no_grad():
-        return _log_link(_at_least_float32(logits), t).exp()
+        return _log_link(_at_least_float32(logits), t).softmax(-1)  # which takes away what rounding left of the sum
 
 
 class _BiTempered(torch.autograd.Function):
