@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from search_spaces.errors import InputError
 from trainables.data.folds import Folds
 from trainables.data.kaggle import ImageData
 from trainables.layout import SearchFolder, load_json, save_json, write_whole
@@ -64,11 +65,24 @@ def nested_blend(
     return blended
 
 
+def check_different(numbers: Sequence[int], pred_probs: NDArray[np.floating]) -> None:
+    """Refuse members (M, N, K) that are one model under two names: it would count twice and look like agreement."""
+    twins = [
+        f"{numbers[earlier]:03d} and {numbers[later]:03d}"
+        for later in range(len(pred_probs))
+        for earlier in range(later)
+        if np.array_equal(pred_probs[earlier], pred_probs[later])
+    ]
+    if twins:
+        raise InputError("Members of an ensemble must be different models; these predict the same, bit for bit:", twins)
+
+
 def choose(search: SearchFolder, data: ImageData, folds: Folds, promoted: list[int], metric: str) -> dict[str, Any]:
     """Select among the promoted trials; writes ensemble.json and oof.csv and returns the former's content."""
     rows = folds.validated
     labels = data.labels[rows]
     members = np.stack([oof_pred_probs(search, number, folds)[rows] for number in promoted])
+    check_different(promoted, members)
     counts = select(members, labels, metric)
     chosen = [(number, count) for number, count in zip(promoted, counts, strict=True) if count]
     weights = [count / sum(counts) for _, count in chosen]
