@@ -43,6 +43,7 @@ def read_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="F",
         help="may be a fraction (default: the space's, or 1 where there are)",
     )
+    add("--deterministic", action="store_true", help="on GPUs: the same bits each time, more slowly (CPUs: always)")
     add("--resume", action="store_true", help="go on with the search in --out")
     add("--replay", nargs=2, metavar=("OUT", "TRIAL"), help="train one trial of a search again; says whether it agrees")
     add("--plan", action="store_true", help="check everything, say what would be done, and stop")

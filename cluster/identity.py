@@ -32,6 +32,7 @@ def begin(plan: Plan) -> None:
         "promote": plan.promote,
         "metric": plan.metric,
         "seed": plan.seed,
+        "deterministic": plan.deterministic,
         "fold_hash": plan.folds.hash,
         "recipes_hash": _recipes_hash(plan.recipes),
         "code_hash": code_hash(),

@@ -44,6 +44,7 @@ class Plan:
     wanted_gpus: float
     concurrent: int | None
     gpus_per_trial: float | None
+    deterministic: bool
     resume: bool
     quiet: bool
     command: str
@@ -59,7 +60,9 @@ class Plan:
 
     def setting(self, slots: Slots) -> Setting:
         """What every training of this search shares."""
-        return Setting(self.weights, self.largest_tta_count, self.rungs, slots.threads, slots.loader_workers)
+        return Setting(
+            self.weights, self.largest_tta_count, self.rungs, slots.threads, slots.loader_workers, self.deterministic
+        )
 
 
 def make_plan(flags: argparse.Namespace) -> Plan | None:
@@ -93,6 +96,7 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
         wanted_gpus=space.gpus_per_trial,
         concurrent=flags.concurrent,
         gpus_per_trial=flags.gpus_per_trial,
+        deterministic=flags.deterministic,
         resume=flags.resume,
         quiet=flags.quiet,
         command=command(flags, out),

@@ -23,7 +23,8 @@ COMPARED = ("train_loss", "val_loss", "val_nll", "val_accuracy")
 def replay(out: Path, trial_name: str) -> int:
     """Train a trial (`7` or `007`) again on fold 0, as far as the search did; returns how many epochs differ.
 
-    Same means every bit, with the number of threads that the search gave the trial. Raises `InputError` where OUT
+    Same means every bit, with the number of threads that the search gave the trial; on a GPU that asks for a search
+    with `--deterministic`. Raises `InputError` where OUT
     has no such trial, or where the data have changed.
     """
     search = SearchFolder(out.resolve())
@@ -40,7 +41,8 @@ def replay(out: Path, trial_name: str) -> int:
     weights = Path(about["weights"]) if about["weights"] else None
     differing = 0
     with tempfile.TemporaryDirectory() as scratch:
-        setting = Setting(weights, threads=int(trial.epochs["threads"].iloc[0]))
+        threads = int(trial.epochs["threads"].iloc[0])
+        setting = Setting(weights, threads=threads, deterministic=about["deterministic"])
         again = train(trial.recipe, data, folds, 0, FoldFolder(Path(scratch)), setting)
         for stored, row in zip(trial.epochs.to_dict("records"), again, strict=False):
             differing += not _agrees(stored, row)

@@ -9,6 +9,7 @@ import argparse
 import io
 import json
 import math
+import os
 import sys
 import time
 import zlib
@@ -63,6 +64,9 @@ def train(
     process that was to take it. A non-finite loss is the last row, marked `diverged`.
     """
     torch.set_num_threads(setting.threads)
+    if setting.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first called
+        torch.use_deterministic_algorithms(True)
     train_rows, val_rows = folds.split(fold)
     paths = data.train_paths
     val_images = PlainImages([paths[row] for row in val_rows], recipe.image_size)
@@ -221,6 +225,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--weights", type=Path, help="folder of local pretrained weights")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--loader-workers", type=int, default=0)
+    parser.add_argument("--deterministic", action="store_true", help="on a GPU: the same bits each time, more slowly")
     flags = parser.parse_args(arguments)
     try:
         recipe = Recipe.from_dict(json.loads(flags.recipe.read_text()))
@@ -230,7 +235,7 @@ def main(arguments: list[str] | None = None) -> int:
         folds = make_folds(data, flags.folds, recipe.seed, contents.hash, groups)
         if not 0 <= flags.fold < flags.folds:
             raise InputError(f"--fold must be in [0, {flags.folds - 1}], got {flags.fold}")
-        setting = Setting(flags.weights, recipe.tta_count, (), flags.threads, flags.loader_workers)
+        setting = Setting(flags.weights, recipe.tta_count, (), flags.threads, flags.loader_workers, flags.deterministic)
         for row in train(recipe, data, folds, flags.fold, FoldFolder(flags.out), setting):
             print(json.dumps(row), flush=True)
     except (InputError, OSError, json.JSONDecodeError) as error:
