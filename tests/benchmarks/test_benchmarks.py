@@ -11,7 +11,9 @@ from sklearn.datasets import load_digits
 
 from benchmarks.loss_speed import port_loss
 from benchmarks.metric_study import CANDIDATES, NOISES, regret, rho, softmax_probs
+from benchmarks.optimism import as_noisy_labels_see_it
 from search_spaces import Recipe
+from trainables.data.digits import flip_labels
 from trainables.losses.bi_tempered import bi_tempered_loss, tempered_softmax
 
 
@@ -74,3 +76,12 @@ def test_the_loss_benchmark_runs(command: Callable[..., CompletedProcess[str]], 
     done = command("-m", "benchmarks.loss_speed", "--rounds", "2")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("of the port") == 6
+
+
+def test_flipped_labels_hide_accuracy() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.integers(0, 10, size=200_000)
+    predicted = np.where(rng.random(len(true)) < 0.9, true, (true + rng.integers(1, 10, size=len(true))) % 10)
+    given = flip_labels(true, 0.2, 10, rng)
+    assert as_noisy_labels_see_it(0.9, 10) == pytest.approx((predicted == given).mean(), abs=0.003)
+    assert as_noisy_labels_see_it(1.0, 10) == pytest.approx(0.8)
