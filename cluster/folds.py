@@ -17,7 +17,7 @@ from trainables.comparison import compare
 from trainables.data.kaggle import load_data
 from trainables.layout import SearchFolder, load_array, load_json, save_array, save_json
 from trainables.predict import predict_images
-from trainables.scores import by_image
+from trainables.scores import goods_by_image
 from trainables.setting import Setting
 from trainables.train import train_in_search
 from trainables.trial import Trial, load_epochs
@@ -59,9 +59,7 @@ def _stand(plan: Plan, trials: list[Trial]) -> list[int]:
     if not plan.search.standings.exists():
         labels = plan.data.labels[plan.folds.split(0)[1]]
         probs = {number: load_array(plan.search.trial(number).fold(0).pred_probs) for number in ranked}
-        goods = {number: by_image(plan.metric, each, labels) for number, each in probs.items()}
-        if plan.metric != "val_accuracy":
-            goods = {number: -each for number, each in goods.items()}
+        goods = {number: goods_by_image(plan.metric, each, labels) for number, each in probs.items()}
         epochs = {standing.number: standing.epoch for standing in judged}
         save_json(plan.search.standings, compare(ranked, epochs, goods, plan.promote))
     rows = load_json(plan.search.standings)

@@ -3,16 +3,17 @@
 Where the ranges come from: single nets on fold 0, `mobilenetv2_100` at 160 px, from ImageNet weights, eight epochs,
 on 1,263 coffee leaves (n = 253 in the fold, standard error 0.02, so the losses say more than the accuracies):
 
-    BatchNorm statistics   rate, batch     val_loss, accuracy after epoch 5      after epoch 8
+    BatchNorm statistics   rate, batch     val_nll, accuracy after epoch 5       after epoch 8
     trained                8e-4, 32        0.70      0.822                       0.59      0.854
     frozen                 8e-4, 32        0.52      0.834                       0.39      0.881
     frozen                 4e-4, 32        0.37      0.893                       0.32      0.893
     frozen                 3e-4, 16        0.38      0.874                       0.35      0.901
 
-Trained on so few images, the running statistics lag behind the weights: validation is erratic and early rungs judge
-by luck. Hence `freeze_bn`. t1 and t2 lie around the cassava diary's final 0.9 and 1.5 and the competition winner's
-0.8 and 1.4. With `--weights DIR` only the backbones that have a file there are tried; without it timm downloads the
-weights.
+With statistics of small batches the net that validates is not the net that trains: early scores are erratic, rungs
+judge by luck, and statistics estimated anew before each validation helped little. Hence `freeze_bn`. t1 and t2 lie
+around the cassava diary's final 0.9 and 1.5 and the competition winner's 0.8 and 1.4. With `--weights DIR` only the
+backbones that have a file there are tried; without it timm downloads the weights. What a search costs and finds on
+both sets is in the README.
 
     python search.py --space leaves --data FOLDER --weights DIR
 """

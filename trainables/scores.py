@@ -113,6 +113,12 @@ def by_image(metric: str, pred_probs: Probs, labels: Labels) -> NDArray[np.float
     return {"val_loss": calibrated_losses, "val_nll": losses, "val_accuracy": hits}[metric](pred_probs, labels)
 
 
+def goods_by_image(metric: str, pred_probs: Probs, labels: Labels) -> NDArray[np.float64]:
+    """`by_image` with higher as better, whatever the metric."""
+    values = by_image(metric, pred_probs, labels)
+    return values if metric == "val_accuracy" else -values
+
+
 def score(metric: str, pred_probs: Probs, labels: Labels) -> float:
     """The metric's value for `pred_probs` (N, K) and `labels` (N,), as it stands in tables."""
     return float(by_image(metric, pred_probs, labels).mean())
