@@ -62,10 +62,12 @@ def _first_shift(scaled: Tensor, t: float) -> Tensor:
     """Where Newton starts, on the side of too much mass: lambda = max(a), or M's asymptote where that is nearer.
 
     For t > 1 the concave M lies below its asymptote K^(1-t) (1 + mean - shift), whose root is thus a safe start.
+    With K^(t-1) near 1 it lies beyond max(a) for most logits, and is not worth its cost.
     """
-    if t < 1.0:
-        return torch.zeros_like(scaled[..., :1])
-    return scaled.mean(-1, keepdim=True).add_(1.0 - scaled.shape[-1] ** (t - 1.0)).clamp_max_(0.0)
+    reach = scaled.shape[-1] ** (t - 1.0)
+    if reach < 2.0:  # t < 1 too
+        return scaled.new_zeros(*scaled.shape[:-1], 1)
+    return scaled.mean(-1, keepdim=True).add_(1.0 - reach).clamp_max_(0.0)
 
 
 def tempered_softmax(logits: Tensor, t: float) -> Tensor:
@@ -79,14 +81,14 @@ def tempered_softmax(logits: Tensor, t: float) -> Tensor:
 
 
 class _BiTempered(torch.autograd.Function):
-    """The part of D(y, p) that depends on p, a mean over rows, and its gradient, in one pass over log p.
+    """D(y, p), a mean over rows, and its gradient, in one pass over log p; `own` is what depends on y alone.
 
     With tail = log_t1 p and sum p = 1:  D = sum tail (p (1 - t1) / (2 - t1) - y)  up to what depends on y alone;
     dD/da = slope - escort sum slope,  slope = (p - y) p^(t2 - t1),  escort = p^t2 / sum p^t2.
     """
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, targets: Tensor, t1: float, t2: float) -> Tensor:
+    def forward(ctx: Any, logits: Tensor, targets: Tensor, t1: float, t2: float, own: float | Tensor) -> Tensor:
         log_probs = _log_link(logits, t2)
         probs = log_probs.exp()
         slope = (log_probs * (t2 - t1)).exp_().mul_(probs - targets)
@@ -95,13 +97,13 @@ class _BiTempered(torch.autograd.Function):
         ctx.save_for_backward(slope.addcmul_(escort, share, value=-1.0).div_(len(logits)))
         tail = log_probs if t1 == 1.0 else (log_probs * (1.0 - t1)).expm1_()
         scale = len(logits) if t1 == 1.0 else len(logits) * (1.0 - t1)
-        return torch.sub(targets, probs, alpha=(1.0 - t1) / (2.0 - t1)).mul_(tail).sum() / -scale
+        return torch.sub(targets, probs, alpha=(1.0 - t1) / (2.0 - t1)).mul_(tail).sum().div_(-scale).add_(own)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None, None]:
         (slope,) = ctx.saved_tensors
-        return slope * grads[0], None, None, None
+        return slope * grads[0], None, None, None, None
 
 
 def _log_t(values: Tensor, t: float) -> Tensor:
@@ -136,16 +138,15 @@ def bi_tempered_loss(logits: Tensor, targets: Tensor, t1: float, t2: float, smoo
     logits = _at_least_float32(logits)
     classes = logits.shape[-1]
     low = smoothing / classes
+    own: float | Tensor
     if targets.dim() == 1:
         shares = logits.new_full(logits.shape, low).scatter_(1, targets.unsqueeze(1), 1.0 - smoothing + low)
+        own = _own_part_of_labels(classes, t1, smoothing)
     else:
         shares = targets.to(logits.dtype) * (1.0 - smoothing) + low
-    loss: Tensor = _BiTempered.apply(logits, shares, t1, t2)
-    if t1 == t2 == 1.0:
-        return loss
-    if targets.dim() == 1:
-        return loss + _own_part_of_labels(classes, t1, smoothing)
-    return loss + _own_part(shares, t1).mean()
+        own = _own_part(shares, t1).mean()
+    loss: Tensor = _BiTempered.apply(logits, shares, t1, t2, 0.0 if t1 == t2 == 1.0 else own)
+    return loss
 
 
 @dataclass(frozen=True)
