@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,7 @@ def summarize(search: SearchFolder, data: ImageData, folds: Folds, wall_s: float
     """Everything that the report says, from the files of a search whose ensemble is predicted; writes summary.json."""
     about, promoted = load_json(search.search), load_json(search.promoted)
     trials = {trial.number: trial for trial in load_trials(search)}
-    truth = true_test_labels(data)
+    truth = true_labels(data.root, data.test_ids)
     summary = {
         "best_trial": _best_trial(search, trials[promoted[0]], truth),
         "promoted": [_promoted(search, trials[number], data, folds, truth) for number in promoted],
@@ -57,13 +59,13 @@ def closing_lines(summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def true_test_labels(data: ImageData) -> NDArray[np.int64] | None:
-    """The true labels of the test images, in the sample's order; None where nobody knows them."""
-    path = data.root / TRUE_LABELS
+def true_labels(root: Path, image_ids: Sequence[str]) -> NDArray[np.int64] | None:
+    """The true labels of a data folder's images, in the order asked for; None where nobody knows them."""
+    path = root / TRUE_LABELS
     if not path.exists():
         return None
     table = pd.read_csv(path, dtype={"image_id": str}).set_index("image_id")["label"]
-    return table.loc[list(data.test_ids)].to_numpy(np.int64)
+    return table.loc[list(image_ids)].to_numpy(np.int64)
 
 
 def _best_trial(search: SearchFolder, trial: Trial, truth: NDArray[np.int64] | None) -> dict[str, Any]:

@@ -13,7 +13,6 @@ nets are kept under --out, so an interrupted study goes on.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
@@ -25,19 +24,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import softmax
 from scipy.stats import spearmanr
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import cross_val_predict
 
+from analysis.summary import true_labels
+from benchmarks.noise import NOISES, Labels
 from cluster.asha import goes_on, rung_epochs
 from search_spaces import Recipe, load_space
 from trainables import scores
 from trainables.bar import bar
 from trainables.data import kaggle
-from trainables.data.digits import TRUE_LABELS, flip_labels, write_digits
+from trainables.data.digits import write_digits
 from trainables.data.folds import make_folds
 from trainables.data.images import read_image
-from trainables.layout import FoldFolder, load_array, save_array, save_json, write_whole
+from trainables.layout import FoldFolder, load_array, load_json, save_array, save_json, write_whole
 from trainables.predict import predict_images
 from trainables.setting import Setting
 from trainables.train import train
@@ -45,52 +45,6 @@ from trainables.train import train
 ORDERS = 1000
 RESAMPLES = 500
 _ROBUST_POWER = 0.7
-Labels = NDArray[np.int64]
-
-
-# Noise: each takes true labels (N,), images as rows (N, D) and a share, and returns labels as given.
-
-
-def uniform(labels: Labels, images: NDArray[np.floating], share: float, rng: np.random.Generator) -> Labels:
-    """Any other class."""
-    return flip_labels(labels, share, int(labels.max()) + 1, rng)
-
-
-def class_dependent(labels: Labels, images: NDArray[np.floating], share: float, rng: np.random.Generator) -> Labels:
-    """Every class is taken for one other class, the one that a linear model takes it for most often."""
-    probs = _linear_probs(labels, images)
-    likeness = np.stack([probs[labels == k].mean(0) for k in range(probs.shape[1])])
-    np.fill_diagonal(likeness, -1)
-    flipped = rng.choice(len(labels), size=round(share * len(labels)), replace=False)
-    given = labels.copy()
-    given[flipped] = likeness.argmax(1)[labels[flipped]]
-    return given
-
-
-def ambiguous(labels: Labels, images: NDArray[np.floating], share: float, rng: np.random.Generator) -> Labels:
-    """The images that a linear model is least sure of become what it takes them for next."""
-    probs = _linear_probs(labels, images)
-    rows = np.arange(len(labels))
-    own = probs[rows, labels]
-    probs[rows, labels] = -1
-    flipped = np.argsort(own - probs.max(1))[: round(share * len(labels))]
-    given = labels.copy()
-    given[flipped] = probs[flipped].argmax(1)
-    return given
-
-
-def _linear_probs(labels: Labels, images: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Out-of-fold probabilities (N, K) of a linear model that saw true labels."""
-    model = LogisticRegression(max_iter=2000, C=0.1)
-    probs: NDArray[np.float64] = cross_val_predict(model, images, labels, cv=5, method="predict_proba")
-    return probs
-
-
-NOISES: dict[str, Callable[..., Labels]] = {
-    "uniform": uniform,
-    "class-dependent": class_dependent,
-    "ambiguous": ambiguous,
-}
 
 
 # Candidates: each takes probabilities (N, K) of one epoch, labels (N,) and the recipe; lower is better.
@@ -101,8 +55,7 @@ def softmax_probs(probs: NDArray[np.floating], recipe: Recipe) -> NDArray[np.flo
     logs = np.log(np.maximum(np.asarray(probs, dtype=np.float64), 1e-12))
     q = 1.0 - recipe.t2
     logits = logs if q == 0 else np.expm1(q * logs) / q
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    result: NDArray[np.float64] = powers / powers.sum(1, keepdims=True)
+    result: NDArray[np.float64] = softmax(logits, axis=1)
     return result
 
 
@@ -141,18 +94,14 @@ def digits_case(out: Path, kind: str, share: float, seed: int) -> Case:
     if not (root / kaggle.TRAIN_CSV).exists():
         write_digits(root, seed)
         data = kaggle.load_data(root)
-        labels = _true_labels(root, data.image_ids)
+        labels = true_labels(root, data.image_ids)
+        assert labels is not None
         images = np.stack([read_image(path)[:, :, 0].ravel() for path in data.train_paths]) / 255.0
         given = NOISES[kind](labels, images, share, np.random.default_rng(seed))
         write_whole(
             root / kaggle.TRAIN_CSV, pd.DataFrame({"image_id": data.image_ids, "label": given}).to_csv(index=False)
         )
     return Case(name, root, out / "nets" / root.name)
-
-
-def _true_labels(root: Path, image_ids: Sequence[str]) -> Labels:
-    table = pd.read_csv(root / TRUE_LABELS, dtype={"image_id": str}).set_index("image_id")["label"]
-    return table.loc[list(image_ids)].to_numpy(np.int64)
 
 
 def train_one(case: Case, recipe: Recipe, number: int, fold: int, n_folds: int) -> None:
@@ -168,8 +117,9 @@ def train_one(case: Case, recipe: Recipe, number: int, fold: int, n_folds: int) 
         raw.append(row["val_loss_raw"])
     whole = len(raw) == recipe.epochs and folder.weights.exists()
     end = 0.0
-    if whole and (case.root / TRUE_LABELS).exists():
-        end = scores.accuracy(predict_images(folder.weights, data.test_paths), _true_labels(case.root, data.test_ids))
+    truth = true_labels(case.root, data.test_ids)
+    if whole and truth is not None:
+        end = scores.accuracy(predict_images(folder.weights, data.test_paths), truth)
     elif whole:
         end = scores.accuracy(probs[-1], data.labels[folds.split(fold)[1]])
     save_array(folder.path / "study.npy", np.stack(probs))
@@ -185,7 +135,7 @@ def read_case(case: Case, recipes: Sequence[Recipe], n_folds: int, final_folds: 
     ends = []
     for number, recipe in enumerate(recipes):
         folders = [case.kept / f"{number:03d}" / f"fold{fold}" for fold in range(final_folds)]
-        stored = [json.loads((folder / "study.json").read_text()) for folder in folders]
+        stored = [load_json(folder / "study.json") for folder in folders]
         ends.append(float(np.mean([each["end"] for each in stored])))
         epochs = load_array(folders[0] / "study.npy")
         numbers[RAW].append(_whole(stored[0]["raw"], recipe))

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.stats import t
 
 from analysis.ensemble import blend
-from analysis.summary import true_test_labels
+from analysis.summary import true_labels
 from trainables.data.digits import FLIPPED_SHARE
 from trainables.data.kaggle import load_data
 from trainables.layout import SearchFolder, load_array, load_json
@@ -38,7 +38,7 @@ def reported_and_true(search: SearchFolder) -> dict[str, float]:
     """What the report says, and the mean true test accuracy of the nets that it was measured with, as labels see it."""
     summary, about = load_json(search.summary), load_json(search.search)
     data = load_data(search.digits)
-    truth = true_test_labels(data)
+    truth = true_labels(data.root, data.test_ids)
     assert truth is not None
     ensemble, best = summary["ensemble"], summary["promoted"][0]
 

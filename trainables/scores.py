@@ -13,6 +13,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
+from scipy.special import softmax
 
 Probs = NDArray[np.floating]
 Labels = NDArray[np.integer]
@@ -58,9 +59,7 @@ def hits(pred_probs: Probs, labels: Labels) -> NDArray[np.float64]:
 def tempered(pred_probs: Probs, temperature: float) -> NDArray[np.float64]:
     """p^(1/T), made to sum to 1 again, (N, K): above 1 less sure, below 1 surer. The order of classes stays."""
     scaled = np.log(np.maximum(np.asarray(pred_probs, dtype=np.float64), _LEAST)) / temperature
-    scaled -= scaled.max(1, keepdims=True)
-    powers = np.exp(scaled)
-    result: NDArray[np.float64] = powers / powers.sum(1, keepdims=True)
+    result: NDArray[np.float64] = softmax(scaled, axis=1)
     return result
 
 
@@ -115,8 +114,7 @@ def by_image(metric: str, pred_probs: Probs, labels: Labels) -> NDArray[np.float
 
 def goods_by_image(metric: str, pred_probs: Probs, labels: Labels) -> NDArray[np.float64]:
     """`by_image` with higher as better, whatever the metric."""
-    values = by_image(metric, pred_probs, labels)
-    return values if metric == "val_accuracy" else -values
+    return goodness(metric, 1.0) * by_image(metric, pred_probs, labels)
 
 
 def score(metric: str, pred_probs: Probs, labels: Labels) -> float:

@@ -10,7 +10,8 @@ import torch
 from sklearn.datasets import load_digits
 
 from benchmarks.loss_speed import port_loss
-from benchmarks.metric_study import CANDIDATES, NOISES, regret, rho, softmax_probs
+from benchmarks.metric_study import CANDIDATES, regret, rho, softmax_probs
+from benchmarks.noise import NOISES
 from benchmarks.optimism import as_noisy_labels_see_it
 from search_spaces import Recipe
 from trainables.data.digits import flip_labels
