@@ -35,7 +35,8 @@ from trainables import scores
 from trainables.bar import bar
 from trainables.data import kaggle
 from trainables.data.digits import write_digits
-from trainables.data.folds import make_folds
+from trainables.data.duplicates import duplicate_groups
+from trainables.data.folds import Folds, make_folds
 from trainables.data.images import read_image
 from trainables.layout import FoldFolder, load_array, load_json, save_array, save_json, write_whole
 from trainables.predict import predict_images
@@ -86,6 +87,10 @@ class Case:
     kept: Path
     weights: Path | None = None
 
+    @property
+    def folds(self) -> Path:
+        return self.kept / "folds.json"
+
 
 def digits_case(out: Path, kind: str, share: float, seed: int) -> Case:
     """Digits whose training labels are flipped anew, from the true ones."""
@@ -104,13 +109,22 @@ def digits_case(out: Path, kind: str, share: float, seed: int) -> Case:
     return Case(name, root, out / "nets" / root.name)
 
 
-def train_one(case: Case, recipe: Recipe, number: int, fold: int, n_folds: int) -> None:
+def write_folds(case: Case, n_folds: int) -> None:
+    """The folds that a search would make: no duplicate straddles two."""
+    if not case.folds.exists():
+        data, contents = kaggle.check_data(case.root)
+        groups = duplicate_groups(contents.thumbnails, contents.digests)
+        case.kept.mkdir(parents=True, exist_ok=True)
+        make_folds(data, n_folds, 0, contents.hash, groups).save(case.folds)
+
+
+def train_one(case: Case, recipe: Recipe, number: int, fold: int) -> None:
     """Train a recipe on a fold and keep every epoch's probabilities, the raw losses and the end."""
     folder = FoldFolder(case.kept / f"{number:03d}" / f"fold{fold}")
     if (folder.path / "study.json").exists():
         return
     data = kaggle.load_data(case.root)
-    folds = make_folds(data, n_folds, 0, "study")
+    folds = Folds.load(case.folds)
     probs, raw = [], []
     for row in train(recipe, data, folds, fold, folder, Setting(case.weights, recipe.tta_count)):
         probs.append(load_array(folder.pred_probs))
@@ -127,10 +141,10 @@ def train_one(case: Case, recipe: Recipe, number: int, fold: int, n_folds: int) 
     save_json(folder.path / "study.json", {"raw": raw, "end": end})
 
 
-def read_case(case: Case, recipes: Sequence[Recipe], n_folds: int, final_folds: int) -> dict[str, Any]:
+def read_case(case: Case, recipes: Sequence[Recipe], final_folds: int) -> dict[str, Any]:
     """Per candidate the numbers (recipes, epochs) on fold 0, and the ends (recipes,)."""
     data = kaggle.load_data(case.root)
-    labels = data.labels[make_folds(data, n_folds, 0, "study").split(0)[1]]
+    labels = data.labels[Folds.load(case.folds).split(0)[1]]
     numbers: dict[str, list[list[float]]] = {name: [] for name in (RAW, *CANDIDATES)}
     ends = []
     for number, recipe in enumerate(recipes):
@@ -238,8 +252,10 @@ def main() -> None:
         names = [path.stem for path in flags.weights.glob("*.safetensors")]
         recipes = [replace(recipe, backbone=names[number % len(names)]) for number, recipe in enumerate(recipes)]
     asked = list(cases(flags))
+    for case in asked:
+        write_folds(case, flags.folds)
     work = [
-        (case, recipe, number, fold, flags.folds)
+        (case, recipe, number, fold)
         for case in asked
         for number, recipe in enumerate(recipes)
         for fold in range(flags.final_folds)
@@ -248,9 +264,7 @@ def main() -> None:
         for done, future in enumerate([pool.submit(train_one, *each) for each in work], start=1):
             future.result()
             update(done, len(work))
-    rows = [
-        row for case in asked for row in report(case, read_case(case, recipes, flags.folds, flags.final_folds), epochs)
-    ]
+    rows = [row for case in asked for row in report(case, read_case(case, recipes, flags.final_folds), epochs)]
     save_json(flags.out / "study.json", rows)
 
 
