@@ -4,7 +4,8 @@ python -m benchmarks.metric_study [--quick] [--recipes 24] [--seeds 1] [--jobs 2
 python -m benchmarks.metric_study --data FOLDER --space leaves --weights DIR [--recipes 8] ...
 
 On digits the labels are flipped here, in several shares and kinds, and the end is the accuracy on true test labels,
-a mean over the nets of `--final-folds` folds; on a folder it is the out-of-fold accuracy of those folds. For every
+a mean over the nets of `--final-folds` folds; on a folder it is the out-of-fold accuracy of those folds but fold 0,
+which the numbers come from. For every
 case: Spearman's rho of each number at each rung with the end (90 % bootstrap interval over recipes), and the regret of
 ASHA driven by it: how much accuracy its pick lacks to the best of the recipes, over random orders of arrival. Trained
 nets are kept under --out, so an interrupted study goes on.
@@ -15,7 +16,7 @@ from __future__ import annotations
 import argparse
 import math
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,13 +24,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy.special import softmax
-from scipy.stats import spearmanr
 
 from analysis.summary import true_labels
-from benchmarks.noise import NOISES, Labels
-from cluster.asha import goes_on, rung_epochs
+from benchmarks.noise import NOISES
+from benchmarks.ranking import CANDIDATES, LOSS, RAW, mean_and_se, regrets, rho, with_means
+from cluster.asha import rung_epochs
 from search_spaces import Recipe, load_space
 from trainables import scores
 from trainables.bar import bar
@@ -42,40 +41,6 @@ from trainables.layout import FoldFolder, load_array, load_json, save_array, sav
 from trainables.predict import predict_images
 from trainables.setting import Setting
 from trainables.train import train
-
-ORDERS = 1000
-RESAMPLES = 500
-_ROBUST_POWER = 0.7
-
-
-# Candidates: each takes probabilities (N, K) of one epoch, labels (N,) and the recipe; lower is better.
-
-
-def softmax_probs(probs: NDArray[np.floating], recipe: Recipe) -> NDArray[np.float64]:
-    """What plain softmax would have made of the logits: the link's inverse log_t2, exponentiated."""
-    logs = np.log(np.maximum(np.asarray(probs, dtype=np.float64), 1e-12))
-    q = 1.0 - recipe.t2
-    logits = logs if q == 0 else np.expm1(q * logs) / q
-    result: NDArray[np.float64] = softmax(logits, axis=1)
-    return result
-
-
-def robust(probs: NDArray[np.floating], labels: Labels) -> float:
-    """Generalized cross-entropy (arXiv 1805.07836) after a temperature: a wrong label costs at most 1 / 0.7."""
-    calibrated = scores.calibrated_losses(probs, labels)
-    return float(((1.0 - np.exp(-_ROBUST_POWER * calibrated)) / _ROBUST_POWER).mean())
-
-
-CANDIDATES: dict[str, Callable[[NDArray[np.floating], Labels, Recipe], float]] = {
-    "NLL, softmax": lambda p, y, r: scores.log_loss(softmax_probs(p, r), y),
-    "NLL, softmax, temperature": lambda p, y, r: scores.score("val_loss", softmax_probs(p, r), y),
-    "NLL, link (val_nll)": lambda p, y, r: scores.log_loss(p, y),
-    "NLL, link, temperature (val_loss)": lambda p, y, r: scores.score("val_loss", p, y),
-    "the same, fitted in sample": lambda p, y, r: scores.log_loss(scores.tempered(p, scores.fit_temperature(p, y)), y),
-    "robust loss, link, temperature": lambda p, y, r: robust(p, y),
-    "error rate (val_accuracy)": lambda p, y, r: 1.0 - scores.accuracy(p, y),
-}
-RAW = "the training loss itself"
 
 
 @dataclass(frozen=True)
@@ -145,12 +110,13 @@ def read_case(case: Case, recipes: Sequence[Recipe], final_folds: int) -> dict[s
     """Per candidate the numbers (recipes, epochs) on fold 0, and the ends (recipes,)."""
     data = kaggle.load_data(case.root)
     labels = data.labels[Folds.load(case.folds).split(0)[1]]
+    known = true_labels(case.root, data.test_ids) is not None
     numbers: dict[str, list[list[float]]] = {name: [] for name in (RAW, *CANDIDATES)}
     ends = []
     for number, recipe in enumerate(recipes):
         folders = [case.kept / f"{number:03d}" / f"fold{fold}" for fold in range(final_folds)]
         stored = [load_json(folder / "study.json") for folder in folders]
-        ends.append(float(np.mean([each["end"] for each in stored])))
+        ends.append(float(np.mean([each["end"] for each in (stored if known else stored[1:] or stored)])))
         epochs = load_array(folders[0] / "study.npy")
         numbers[RAW].append(_whole(stored[0]["raw"], recipe))
         for name, candidate in CANDIDATES.items():
@@ -165,58 +131,39 @@ def _whole(values: list[float], recipe: Recipe) -> list[float]:
     )
 
 
-def rho(values: NDArray[np.floating], ends: NDArray[np.floating]) -> tuple[float, float, float]:
-    """Spearman's rho of lower-is-better numbers with the ends, and its 90 % bootstrap interval over recipes."""
-    rng = np.random.default_rng(0)
-    picks = rng.integers(0, len(ends), size=(RESAMPLES, len(ends)))
-    resampled = [_spearman(values[pick], ends[pick]) for pick in picks if len(set(ends[pick])) > 1]
-    low, high = np.quantile(resampled, [0.05, 0.95])
-    return _spearman(values, ends), float(low), float(high)
-
-
-def _spearman(values: NDArray[np.floating], ends: NDArray[np.floating]) -> float:
-    return float(spearmanr(-values, ends).statistic) if len(set(values)) > 1 and len(set(ends)) > 1 else 0.0
-
-
-def regret(values: NDArray[np.floating], ends: NDArray[np.floating], rungs: Sequence[int]) -> tuple[float, float]:
-    """Mean accuracy that ASHA's pick lacks to the best recipe's, and its standard error, over orders of arrival."""
-    rng = np.random.default_rng(0)
-    lost = [ends.max() - ends[_asha_pick(values, rungs, rng.permutation(len(ends)))] for _ in range(ORDERS)]
-    return float(np.mean(lost)), float(np.std(lost) / np.sqrt(ORDERS))
-
-
-def _asha_pick(values: NDArray[np.floating], rungs: Sequence[int], order: NDArray[np.int64]) -> int:
-    recorded: dict[int, list[float]] = {rung: [] for rung in rungs}
-    finished: list[int] = []
-    for number in order:
-        for rung in rungs:
-            good = -values[number, rung - 1]
-            passes = goes_on(good, recorded[rung])
-            recorded[rung].append(good)
-            if not passes:
-                break
-        else:
-            finished.append(int(number))
-    return min(finished, key=lambda number: float(values[number, -1]))
-
-
-def report(case: Case, read: dict[str, Any], epochs: int) -> list[dict[str, Any]]:
-    """Print one case's table; returns its rows."""
-    rungs, ends = rung_epochs(epochs), read["ends"]
+def study_case(case: Case, read: dict[str, Any], epochs: int) -> dict[str, Any]:
+    """Print one case's table; returns its figures by number."""
+    rungs, ends, numbers = rung_epochs(epochs), read["ends"], with_means(read["numbers"])
     looked = (*rungs, epochs)
     print(f"\n{case.name}: n = {len(ends)} recipes, ends {ends.min():.4f} to {ends.max():.4f}")
-    head = "".join(f"   rho at epoch {epoch:<3d}     " for epoch in looked)
-    print(f"{'':36s}{head}ASHA's regret")
-    rows = []
-    for name, values in read["numbers"].items():
+    print(f"{'':52s}{''.join(f'   rho at epoch {epoch:<3d}     ' for epoch in looked)}ASHA's regret")
+    figures = {}
+    for name, values in numbers.items():
         rhos = [rho(values[:, epoch - 1], ends) for epoch in looked]
-        lost, error = regret(values, ends, rungs)
+        lost = regrets(values, numbers, ends, rungs)
         cells = "".join(f"   {middle:+.2f} [{low:+.2f}, {high:+.2f}] " for middle, low, high in rhos)
-        print(f"{name:36s}{cells} {lost:.4f} ± {error:.4f}")
-        rows.append(
-            {"case": case.name, "number": name, "epochs": looked, "rho": rhos, "regret": lost, "regret_se": error}
-        )
-    return rows
+        print(f"{name:52s}{cells} {lost[name]:.4f}")
+        figures[name] = {"rho": rhos, "regret": lost}
+    return {"case": case.name, "epochs": looked, "recipes": len(ends), "figures": figures}
+
+
+def pool(studied: list[dict[str, Any]]) -> None:
+    """Print means over cases: of rho, of the regret, of what a number loses beyond val_loss, of mixed choices."""
+    names = list(studied[0]["figures"])
+    print(f"\nmeans over n = {len(studied)} cases ± standard error; regret beyond that of val_loss is paired by case")
+    for name in names:
+        own = [each["figures"][name] for each in studied]
+        rhos = [mean_and_se([each["rho"][place][0] for each in own]) for place in range(len(studied[0]["epochs"]))]
+        lost = [each["regret"][name] for each in own]
+        others = [each["figures"][LOSS]["regret"][LOSS] for each in studied]
+        beyond = mean_and_se([mine - other for mine, other in zip(lost, others, strict=True)])
+        cells = "".join(f"   {middle:+.2f} ± {error:.2f}" for middle, error in rhos)
+        regret = mean_and_se(lost)
+        print(f"{name:52s}{cells}   {regret[0]:.4f} ± {regret[1]:.4f}   {beyond[0]:+.4f} ± {beyond[1]:.4f}")
+    print("\nmean regret where one number stops at the rungs (rows) and another picks (columns, in the rows' order)")
+    for name in names:
+        row = [mean_and_se([each["figures"][name]["regret"][end] for each in studied])[0] for end in names]
+        print(f"{name:52s} {'  '.join(f'{value:.4f}' for value in row)}")
 
 
 def cases(flags: argparse.Namespace) -> Iterator[Case]:
@@ -235,6 +182,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one case, few recipes and epochs: does it run?")
     parser.add_argument("--recipes", type=int, default=24)
     parser.add_argument("--epochs", type=int, default=None, help="default: the space's")
+    parser.add_argument("--image-size", type=int, help="for all recipes (default: as the space has it)")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--shares", type=float, nargs="+", default=[0.1, 0.3])
     parser.add_argument("--folds", type=int, default=5)
@@ -247,7 +195,8 @@ def main() -> None:
     flags = parser.parse_args()
     space = load_space(flags.space)
     epochs = 4 if flags.quick else flags.epochs or space.epochs
-    recipes = space.fixed(epochs=epochs).recipes(6 if flags.quick else flags.recipes, seed=11)
+    space = space.fixed(epochs=epochs, **({"image_size": flags.image_size} if flags.image_size else {}))
+    recipes = space.recipes(6 if flags.quick else flags.recipes, seed=11)
     if flags.weights:
         names = [path.stem for path in flags.weights.glob("*.safetensors")]
         recipes = [replace(recipe, backbone=names[number % len(names)]) for number, recipe in enumerate(recipes)]
@@ -260,12 +209,13 @@ def main() -> None:
         for number, recipe in enumerate(recipes)
         for fold in range(flags.final_folds)
     ]
-    with ProcessPoolExecutor(flags.jobs, multiprocessing.get_context("spawn")) as pool, bar("nets", False) as update:
-        for done, future in enumerate([pool.submit(train_one, *each) for each in work], start=1):
+    with ProcessPoolExecutor(flags.jobs, multiprocessing.get_context("spawn")) as workers, bar("nets", False) as update:
+        for done, future in enumerate([workers.submit(train_one, *each) for each in work], start=1):
             future.result()
             update(done, len(work))
-    rows = [row for case in asked for row in report(case, read_case(case, recipes, flags.final_folds), epochs)]
-    save_json(flags.out / "study.json", rows)
+    studied = [study_case(case, read_case(case, recipes, flags.final_folds), epochs) for case in asked]
+    pool(studied)
+    save_json(flags.out / "study.json", studied)
 
 
 if __name__ == "__main__":

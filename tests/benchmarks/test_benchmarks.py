@@ -10,9 +10,9 @@ import torch
 from sklearn.datasets import load_digits
 
 from benchmarks.loss_speed import port_loss
-from benchmarks.metric_study import CANDIDATES, regret, rho, softmax_probs
 from benchmarks.noise import NOISES
 from benchmarks.optimism import as_noisy_labels_see_it
+from benchmarks.ranking import CANDIDATES, regrets, rho, softmax_probs, with_means
 from search_spaces import Recipe
 from trainables.data.digits import flip_labels
 from trainables.losses.bi_tempered import bi_tempered_loss, tempered_softmax
@@ -57,9 +57,18 @@ def test_a_number_that_knows_the_end_has_no_regret() -> None:
     ends = np.linspace(0.6, 0.9, 20)
     knowing = np.repeat(-ends[:, None], 12, axis=1)
     assert rho(knowing[:, 1], ends)[0] == pytest.approx(1.0)
-    assert regret(knowing, ends, (2, 6)) == (0.0, 0.0)
+    blind = np.zeros((20, 12))
+    lost = regrets(knowing, {"knowing": knowing, "wrong": -knowing, "blind": blind}, ends, (2, 6))
+    assert lost["knowing"] == 0.0
+    assert 0.0 < lost["blind"] < lost["wrong"], "what rungs let through, a bad pick can still lose"
     assert rho(-knowing[:, 1], ends)[0] == pytest.approx(-1.0)
-    assert regret(-knowing, ends, (2, 6))[0] > 0.2
+    assert regrets(-knowing, {"wrong": -knowing}, ends, (2, 6))["wrong"] > 0.2
+
+
+def test_a_mean_of_two_epochs_begins_with_the_first() -> None:
+    values = np.array([[4.0, 2.0, 0.0]])
+    means = with_means(dict.fromkeys([*CANDIDATES], values))
+    np.testing.assert_array_equal(means["error rate (val_accuracy), mean of two epochs"], [[4.0, 3.0, 1.0]])
 
 
 @pytest.mark.parametrize("name", list(CANDIDATES))
