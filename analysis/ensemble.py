@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from search_spaces.errors import InputError
+from trainables.comparison import paired
 from trainables.data.folds import Folds
 from trainables.data.kaggle import ImageData
 from trainables.layout import SearchFolder, load_json, save_json, write_whole
-from trainables.scores import accuracy, accuracy_se, goodness, score
+from trainables.scores import accuracy, accuracy_se, goodness, hits, score
 from trainables.trial import oof_pred_probs, trial_test_probs
 
 ROUNDS = 25
@@ -88,7 +90,8 @@ def choose(search: SearchFolder, data: ImageData, folds: Folds, promoted: list[i
     weights = [count / sum(counts) for _, count in chosen]
     probs = blend([members[promoted.index(number)] for number, _ in chosen], weights)
     share = accuracy(probs, labels)
-    nested = accuracy(nested_blend(members, labels, folds.fold_of[rows], metric), labels)
+    nested_hits = hits(nested_blend(members, labels, folds.fold_of[rows], metric), labels)
+    nested = float(nested_hits.mean())
     ensemble = {
         "members": [number for number, _ in chosen],
         "weights": weights,
@@ -97,6 +100,10 @@ def choose(search: SearchFolder, data: ImageData, folds: Folds, promoted: list[i
         "oof_loss": score("val_loss", probs, labels),
         "nested_accuracy": nested,
         "nested_se": accuracy_se(nested, len(labels)),
+        "ahead_of": [
+            {"trial": number, **asdict(paired(nested_hits, hits(own, labels)))}
+            for number, own in zip(promoted, members, strict=True)
+        ],
         "fold_hash": folds.hash,
     }
     save_json(search.ensemble, ensemble)

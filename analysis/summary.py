@@ -36,6 +36,7 @@ def summarize(search: SearchFolder, data: ImageData, folds: Folds, wall_s: float
         "seed": about["seed"],
         "metric": about["metric"],
         "standings": load_json(search.standings),
+        "dropped": load_json(search.dropped),
         "wall_s": round(wall_s, 1),
         "command": about["command"],
     }

@@ -25,6 +25,7 @@ def read_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--trials", type=int, help="recipes to try (default: the space's)")
     add("--epochs", type=int, help="epochs of a whole training (default: the space's)")
     add("--promote", type=int, metavar="K", help="trials that earn all folds (default: the space's)")
+    add("--adaptive", action="store_true", help="promote fold by fold, and drop whom the folds so far rule out")
     add("--folds", type=int, default=5)
     add(
         "--groups",

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import ray
 
 from cluster.plan import Plan
-from cluster.promotion import best, standings
+from cluster.promotion import best, ruled_out, standings
 from cluster.resources import Slots
 from cluster.tuner import ATTEMPTS_AFTER_A_CRASH, SearchFailed
 from trainables.bar import bar
@@ -29,27 +30,61 @@ def promote(plan: Plan, slots: Slots, trials: list[Trial]) -> list[int]:
     """Pick the best trials and train what they lack of all folds; returns their numbers, best first.
 
     Fold 0 is not trained again: a trial that ASHA stopped goes on from its checkpoint. The losers' weights go.
+    With `--adaptive` the folds are trained one after the other, and members drop out between them (`ruled_out`).
     """
     promoted = _stand(plan, trials)
     for trial in trials:
         if trial.number not in promoted:
             plan.search.trial(trial.number).fold(0).forget_weights()
-    pairs = [(number, fold) for number in promoted for fold in range(plan.folds.count)]
+    members, dropped = promoted, {}
+    for folds in _stages(plan):
+        _train_folds(plan, slots, members, folds)
+        members = _whole(plan, members, folds.stop)
+        for number in _ruled_out(plan, members, folds.stop) if plan.adaptive else []:
+            members.remove(number)
+            dropped[number] = folds.stop
+    save_json(plan.search.promoted, members)
+    save_json(plan.search.dropped, [{"trial": number, "after_folds": count} for number, count in dropped.items()])
+    return members
+
+
+def _stages(plan: Plan) -> list[range]:
+    """Folds that are trained side by side. The first two together: fold 0 chose the members and rules out nobody."""
+    count = plan.folds.count
+    return [range(0, 2), *(range(fold, fold + 1) for fold in range(2, count))] if plan.adaptive else [range(count)]
+
+
+def _train_folds(plan: Plan, slots: Slots, members: list[int], folds: range) -> None:
+    """What the members lack of these folds."""
+    pairs = [(number, fold) for number in members for fold in folds]
     setting = plan.setting(slots)
 
     def epochs_done() -> int:
         return sum(len(load_epochs(plan.search.trial(number).fold(fold))) for number, fold in pairs)
 
-    with bar("promotion, epochs", plan.quiet) as update:
+    of_folds = f", folds {folds[0]}-{folds[-1]}" if plan.adaptive else ""
+    with bar(f"promotion{of_folds}, epochs", plan.quiet) as update:
         tasks = [
             _remote(_train_fold, slots).remote(plan.data_root, plan.search.path, setting, number, fold)
             for number, fold in pairs
             if not plan.search.trial(number).fold(fold).weights.exists()
         ]
         _wait(tasks, lambda _done: update(epochs_done(), len(pairs) * plan.epochs))
-    whole = _whole(plan, promoted)
-    save_json(plan.search.promoted, whole)
-    return whole
+
+
+def _ruled_out(plan: Plan, members: list[int], count: int) -> list[int]:
+    """Whom the first `count` folds rule out, fold 0 aside; after the last fold nothing is saved, and nobody is."""
+    if count == plan.folds.count:
+        return []
+    rows = [plan.folds.split(fold)[1] for fold in range(1, count)]
+    probs = {
+        number: np.concatenate([load_array(plan.search.trial(number).fold(f).pred_probs) for f in range(1, count)])
+        for number in members
+    }
+    out = ruled_out(probs, plan.data.labels[np.concatenate(rows)], plan.metric)
+    for number in out:
+        print(f"note: trial {number:03d} is ruled out after {count} of {plan.folds.count} folds")
+    return out
 
 
 def _stand(plan: Plan, trials: list[Trial]) -> list[int]:
@@ -111,11 +146,11 @@ def _predict_fold(data_root: Path, out: Path, setting: Setting, number: int, fol
     save_array(folder.test_probs, probs)
 
 
-def _whole(plan: Plan, promoted: list[int]) -> list[int]:
-    """The promoted trials that have a net for every fold; one that diverged on a fold is left out, and named."""
+def _whole(plan: Plan, promoted: list[int], count: int) -> list[int]:
+    """Those that have a net for each of the first `count` folds; one that diverged is left out, and named."""
     whole = []
     for number in promoted:
-        folders = [plan.search.trial(number).fold(fold) for fold in range(plan.folds.count)]
+        folders = [plan.search.trial(number).fold(fold) for fold in range(count)]
         lacking = [fold for fold, folder in enumerate(folders) if not folder.weights.exists()]
         if lacking:
             print(f"note: trial {number:03d} diverged on fold {', '.join(map(str, lacking))} and is not promoted")

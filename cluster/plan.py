@@ -45,6 +45,7 @@ class Plan:
     concurrent: int | None
     gpus_per_trial: float | None
     deterministic: bool
+    adaptive: bool
     resume: bool
     quiet: bool
     command: str
@@ -97,6 +98,7 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
         concurrent=flags.concurrent,
         gpus_per_trial=flags.gpus_per_trial,
         deterministic=flags.deterministic,
+        adaptive=flags.adaptive,
         resume=flags.resume,
         quiet=flags.quiet,
         command=command(flags, out),

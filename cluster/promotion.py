@@ -1,12 +1,16 @@
-"""Promotion: the pure rule for which trials earn all folds."""
+"""Promotion: the pure rules for which trials earn all folds, and which of them stop earning more."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from trainables.scores import goodness
+from trainables.comparison import paired
+from trainables.scores import Labels, Probs, goodness, goods_by_image
 from trainables.trial import Trial
+
+RULED_OUT_BEYOND = 2.58
+"""Standard errors: 99 % for one comparison, since every member is looked at after every fold."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,24 @@ def best(standings: Sequence[Standing], count: int) -> list[int]:
     """
     ranked = sorted(standings, key=lambda standing: (-standing.epoch, -standing.good, standing.number))
     return [standing.number for standing in ranked[:count]]
+
+
+def ruled_out(pred_probs: Mapping[int, Probs], labels: Labels, metric: str) -> list[int]:
+    """The members that the folds so far already rule out, by number, from probabilities (N, K) of the same N images.
+
+    Ruled out is who is behind the leader by more than 2.58 standard errors of the paired difference, and does not
+    make the leader better in an even mean with it either: an ensemble may want a member that is worse alone. The
+    images should be of folds that chose nobody. The leader always stays.
+    """
+    goods = {number: goods_by_image(metric, probs, labels) for number, probs in pred_probs.items()}
+    leader = max(goods, key=lambda number: float(goods[number].mean()))
+    out = []
+    for number, probs in pred_probs.items():
+        difference = paired(goods[leader], goods[number])
+        with_leader = goods_by_image(metric, (pred_probs[leader] + probs) / 2, labels)
+        if difference.behind > RULED_OUT_BEYOND * difference.se and with_leader.mean() <= goods[leader].mean():
+            out.append(number)
+    return out
 
 
 def standings(trials: Sequence[Trial], metric: str) -> list[Standing]:

@@ -22,9 +22,11 @@ from nbclient import NotebookClient
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 
 import analysis
+from cluster.promotion import ruled_out
 from search_spaces import InputError, Recipe
 from trainables.data.folds import Folds
-from trainables.layout import SearchFolder, load_json
+from trainables.data.kaggle import load_data
+from trainables.layout import SearchFolder, load_array, load_json
 from trainables.scores import accuracy
 from trainables.trial import oof_pred_probs
 
@@ -232,6 +234,27 @@ def test_a_search_that_is_killed_goes_on(stripes: Path, tmp_path: Path, command:
     for key in ("best_trial", "promoted", "ensemble", "epochs_trained", "statuses"):
         assert found[0][key] == found[1][key]
     assert load_json(killed / "rungs.json") == load_json(tmp_path / "straight/rungs.json")
+
+
+def test_adaptive_promotion_trains_no_fold_of_whom_the_earlier_ones_rule_out(command: Command, tmp_path: Path) -> None:
+    flags = ("--trials", "4", "--epochs", "3", "--promote", "4", "--folds", "3", "--adaptive", "--quiet")
+    done = command("search.py", "--out", tmp_path / "OUT", *flags)
+    assert done.returncode == 0, done.stderr
+    search = SearchFolder(tmp_path / "OUT")
+    dropped = {row["trial"]: row["after_folds"] for row in load_json(search.dropped)}
+    assert dropped, "four recipes after three epochs are far apart"
+    assert set(dropped.values()) == {2}
+    assert sorted([*dropped, *load_json(search.promoted)]) == search.trial_numbers()
+    folds = Folds.load(search.folds)
+    rows = folds.split(1)[1]
+    labels = load_data(search.digits).labels[rows]
+    probs = {n: load_array(search.trial(n).fold(1).pred_probs) for n in search.trial_numbers()}
+    assert set(ruled_out(probs, labels, "val_loss")) == set(dropped)
+    for number in search.trial_numbers():
+        assert search.trial(number).fold(2).metrics.exists() == (number not in dropped)
+    for number in dropped:
+        assert f"trial {number:03d} is ruled out after 2 of 3 folds" in done.stdout
+        assert f"Trial {number:03d} was ruled out after 2 folds" in search.report.read_text()
 
 
 def test_in_a_terminal_the_trials_are_a_live_table(stripes: Path, tmp_path: Path, command: Command) -> None:

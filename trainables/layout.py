@@ -154,6 +154,11 @@ class SearchFolder:
         return self.path / "promoted.json"
 
     @property
+    def dropped(self) -> Path:
+        """Whom `--adaptive` ruled out, and after how many folds."""
+        return self.path / "dropped.json"
+
+    @property
     def ensemble(self) -> Path:
         return self.path / "ensemble.json"
 
