@@ -1,0 +1,102 @@
+"""What adaptive promotion saves, and what it costs: the rule replayed on searches whose members have all their folds.
+
+python -m benchmarks.adaptive [--seeds 3] [--promote 8] [--out runs/adaptive]
+
+Each seed is a whole search on digits without `--adaptive`, kept under --out. The rule is then shown the folds one
+after the other, as `--adaptive` does it. Beside the folds saved stand the scores of the ensemble of all members and of
+that of the survivors: out of fold with nested weights, and on the true test labels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from analysis.ensemble import blend, nested_blend, select
+from analysis.summary import true_labels
+from benchmarks.ranking import mean_and_se
+from cluster.promotion import ruled_out
+from trainables.comparison import paired
+from trainables.data.folds import Folds
+from trainables.data.kaggle import load_data
+from trainables.layout import SearchFolder, load_json
+from trainables.predict import predict_images
+from trainables.scores import accuracy, hits
+from trainables.trial import oof_pred_probs
+
+
+def survivors(
+    probs: dict[int, np.ndarray], labels: np.ndarray, fold_of: np.ndarray, metric: str
+) -> tuple[list[int], int]:
+    """Who is left when the folds are shown one by one, and how many trainings of a fold that leaves out."""
+    left, saved, count = list(probs), 0, int(fold_of.max()) + 1
+    for shown in range(2, count):
+        rows = (fold_of > 0) & (fold_of < shown)
+        for number in ruled_out({n: probs[n][rows] for n in left}, labels[rows], metric):
+            left.remove(number)
+            saved += count - shown
+    return left, saved
+
+
+def study(search: SearchFolder) -> dict[str, float]:
+    """One search's figures."""
+    about, members = load_json(search.search), load_json(search.promoted)
+    data, folds = load_data(search.digits), Folds.load(search.folds)
+    probs = {number: oof_pred_probs(search, number, folds) for number in members}
+    left, saved = survivors(probs, data.labels, folds.fold_of, about["metric"])
+    truth = true_labels(data.root, data.test_ids)
+    assert truth is not None
+    row: dict[str, float] = {"members": len(members), "left": len(left), "saved": saved}
+    row["trained"] = len(members) * (folds.count - 1)
+    nested = {}
+    for name, numbers in (("all", members), ("survivors", left)):
+        stacked = np.stack([probs[number] for number in numbers])
+        nested[name] = hits(nested_blend(stacked, data.labels, folds.fold_of, about["metric"]), data.labels)
+        row[f"nested {name}"] = float(nested[name].mean())
+        row[f"true {name}"] = accuracy(
+            _test_probs(search, numbers, select(stacked, data.labels, about["metric"])), truth
+        )
+    lost = paired(nested["all"], nested["survivors"])
+    return row | {"lost": lost.behind, "lost_se": lost.se}
+
+
+def _test_probs(search: SearchFolder, numbers: Sequence[int], counts: Sequence[int]) -> np.ndarray:
+    """The ensemble's: its members' fold nets predict here, since a search predicts with the chosen ones only."""
+    paths = load_data(search.digits).test_paths
+    folds = range(load_json(search.search)["folds"])
+    chosen = [(number, count) for number, count in zip(numbers, counts, strict=True) if count]
+    means = [
+        np.mean([predict_images(search.trial(n).fold(f).weights, paths) for f in folds], axis=0) for n, _ in chosen
+    ]
+    return blend(means, [count / sum(counts) for _, count in chosen])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.adaptive", description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--promote", type=int, default=8)
+    parser.add_argument("--out", type=Path, default=Path("runs/adaptive"))
+    flags = parser.parse_args()
+    rows = []
+    for seed in range(flags.seeds):
+        search = SearchFolder((flags.out / f"seed{seed}").resolve())
+        if not search.summary.exists():
+            words = [sys.executable, "search.py", "--seed", str(seed), "--promote", str(flags.promote), "--quiet"]
+            words += ["--out", str(search.path), *(["--resume"] if search.search.exists() else [])]
+            subprocess.run(words, check=True)
+        rows.append(study(search))
+        print(f"seed {seed}: " + ", ".join(f"{name} {value:.4g}" for name, value in rows[-1].items()), flush=True)
+    shares = mean_and_se([row["saved"] / row["trained"] for row in rows])
+    lost = mean_and_se([row["lost"] for row in rows])
+    truly = mean_and_se([row["true all"] - row["true survivors"] for row in rows])
+    print(f"\nof the folds that promotion trains, saved {shares[0]:.2f} ± {shares[1]:.2f} (n = {len(rows)} seeds, SE)")
+    print(f"accuracy lost: {lost[0]:+.4f} ± {lost[1]:.4f} out of fold, {truly[0]:+.4f} ± {truly[1]:.4f} on true labels")
+
+
+if __name__ == "__main__":
+    main()
