@@ -23,6 +23,7 @@ from trainables.data.duplicates import duplicate_groups, read_groups
 from trainables.data.folds import Folds, make_folds
 from trainables.data.kaggle import Contents, ImageData, check_data
 from trainables.layout import SearchFolder
+from trainables.losses.of_recipe import check_losses
 from trainables.setting import Setting
 
 
@@ -80,6 +81,7 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
         root = _data_root(flags, Path(scratch) if flags.plan else search.digits)
         with bar("checking images", flags.quiet) as update:
             data, contents = check_data(root, update)
+    check_losses(recipes, len(data.classes))
     groups = _groups(flags.groups, data, contents)
     folds = make_folds(data, flags.folds, flags.seed, contents.hash, groups, flags.train_only)
     plan = Plan(

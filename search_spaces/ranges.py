@@ -50,6 +50,26 @@ class Uniform:
         return round(rng.uniform(self.low, self.high), 3)
 
 
+class Only:
+    """A range or a constant for some recipes: those in which the named fields have these values.
+
+    `Only(Uniform(0.5, 1.0), loss="bi_tempered")`; elsewhere the field keeps the recipe's default.
+    """
+
+    def __init__(self, what: Any, **where: Any) -> None:
+        if not where:
+            raise InputError("Only needs the fields that it depends on, as in Only(Uniform(0.5, 1.0), loss='focal')")
+        self.what = what
+        self.where = where
+
+    def applies(self, drawn: Mapping[str, Any]) -> bool:
+        """Whether the fields that are decided have the values that are asked for."""
+        return all(drawn.get(name) == value for name, value in self.where.items())
+
+    def sample(self, rng: random.Random, drawn: Mapping[str, Any]) -> Any:
+        return self.what.sample(rng, drawn) if isinstance(self.what, Range) else self.what
+
+
 @dataclass(frozen=True)
 class LinearScaling:
     """A learning rate around the linear-scaling rule (arXiv 1706.02677): `base * batch_size / per`, times a factor.

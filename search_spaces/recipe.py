@@ -16,13 +16,24 @@ from search_spaces.errors import InputError
 AUGMENTS = ("shifts", "flips")
 """Families of training augmentations and test-time views: small moves (digits, text), or flips and crops (leaves)."""
 
+LOSSES = {
+    "bi_tempered": ("t1", "t2"),
+    "cross_entropy": (),
+    "symmetric_cross_entropy": ("sce_alpha", "sce_beta"),
+    "focal": ("focal_gamma",),
+    "focal_cosine": ("focal_gamma", "focal_weight"),
+    "taylor_cross_entropy": ("taylor_order",),
+    "gamblers": ("gamblers_reward",),
+}
+"""Each with the fields that belong to it; under another loss they must keep their defaults. `trainables/losses/`."""
+
 MOST_VIEWS = 8
 """Each family has this many test-time views; view 1 is always the plain image."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """All that decides one training, checked at birth. The loss is the bi-tempered logistic loss (arXiv 1906.03361).
+    """All that decides one training, checked at birth.
 
     `InputError` lists every field that breaks its rule. `learning_rate` is AdamW's peak rate,
     reached after a linear warm-up and followed by a cosine to zero over `epochs`.
@@ -35,6 +46,8 @@ class Recipe:
     batch_size: int
     learning_rate: float
     epochs: int
+    loss: str = "bi_tempered"
+    """One of `LOSSES`. The default with t1 = t2 = 1 is cross-entropy."""
     t1: float = 1.0
     """Below 1 the loss is bounded, which limits what one wrong label can do."""
     t2: float = 1.0
@@ -45,6 +58,21 @@ class Recipe:
     The bi-tempered loss's reference implementation and the cassava diary spread it over the K - 1 others, so that
     their s means s K / (K - 1) here: 0.01 of five classes is 0.0125.
     """
+    sce_alpha: float = 0.1
+    """Weight of cross-entropy in the symmetric one."""
+    sce_beta: float = 1.0
+    """Weight of reverse cross-entropy in the symmetric one."""
+    focal_gamma: float = 2.0
+    """The greater, the less an easy row counts."""
+    focal_weight: float = 0.1
+    """Weight of the focal part in the focal cosine loss."""
+    taylor_order: int = 2
+    gamblers_reward: float = 2.0
+    """What a right bet pays, in (1, K] of K classes; the smaller, the sooner the net abstains from a label."""
+    ousm_drop: int = 0
+    """Rows of a batch that are left out, those with the greatest loss."""
+    ohem_keep: float = 1.0
+    """Share of a batch's rows that are trained on, those with the greatest loss."""
     tta_count: int = 1
     """Test-time views averaged in a prediction. It is a prefix of one nested list, so it costs no training."""
     augment: str = "flips"
@@ -75,6 +103,7 @@ class Recipe:
             for name, (low, high, unit) in _RANGES.items()
             if not low <= getattr(self, name) <= high  # NaN is refused too
         ]
+        problems += self._loss_problems()
         if self.augment not in AUGMENTS:
             problems.append(f"augment must be one of {', '.join(AUGMENTS)}, got {self.augment!r}")
         if self.freeze_bn and not self.pretrained:
@@ -82,6 +111,23 @@ class Recipe:
         if not fits(self.backbone, self.image_size):
             step = size_step(self.backbone)
             problems.append(f"image_size of {self.backbone} must be a multiple of {step} px, got {self.image_size}")
+        return problems
+
+    def _loss_problems(self) -> list[str]:
+        if self.loss not in LOSSES:
+            near = "".join(f" (did you mean {name!r}?)" for name in difflib.get_close_matches(self.loss, LOSSES, n=1))
+            return [f"loss must be one of {', '.join(LOSSES)}, got {self.loss!r}{near}"]
+        problems = [
+            f"{field.name} belongs to another loss; with {self.loss!r} it must be {field.default!r}, got {value!r}"
+            for field in fields(self)
+            if any(field.name in own for own in LOSSES.values())
+            and field.name not in LOSSES[self.loss]
+            and (value := getattr(self, field.name)) != field.default
+        ]
+        if self.ousm_drop and self.ohem_keep < 1.0:
+            problems.append("ousm_drop and ohem_keep exclude each other: the one drops the rows that the other keeps")
+        if self.ousm_drop >= self.batch_size:
+            problems.append(f"ousm_drop must be less than batch_size {self.batch_size}, got {self.ousm_drop}")
         return problems
 
     def to_dict(self) -> dict[str, Any]:
@@ -111,6 +157,14 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "t1": (0.0, 1.0, ""),
     "t2": (1.0, 4.0, ""),
     "smoothing": (0.0, math.nextafter(1.0, 0.0), ""),
+    "sce_alpha": (0.0, 100.0, ""),
+    "sce_beta": (0.0, 100.0, ""),
+    "focal_gamma": (0.0, 10.0, ""),
+    "focal_weight": (0.0, 10.0, ""),
+    "taylor_order": (1, 10, ""),
+    "gamblers_reward": (math.nextafter(1.0, 2.0), math.inf, ""),
+    "ousm_drop": (0, 4095, " rows"),
+    "ohem_keep": (math.nextafter(0.0, 1.0), 1.0, ""),
     "tta_count": (1, MOST_VIEWS, " views"),
     "weight_decay": (0.0, 1.0, ""),
     "seed": (0, 2**31 - 1, ""),

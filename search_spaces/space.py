@@ -9,7 +9,7 @@ from typing import Any
 
 from search_spaces.backbones import fits
 from search_spaces.errors import InputError
-from search_spaces.ranges import Choice, LinearScaling, Range
+from search_spaces.ranges import Choice, LinearScaling, Only, Range
 from search_spaces.recipe import REQUIRED, Recipe, check_names
 
 # A space so narrow that a new recipe is not drawn in this many tries has none left worth waiting for.
@@ -76,6 +76,8 @@ class Space:
         drawn: dict[str, Any] = {"epochs": self.epochs}
         for name in sorted(self.fields, key=self._drawing_order):
             field = self.fields[name]
+            if isinstance(field, Only) and not field.applies(drawn):
+                continue
             if name == "image_size":
                 drawn[name] = rng.choice(self._sizes_of(drawn["backbone"]))
             else:
@@ -103,5 +105,5 @@ class Space:
         return [size for size in self.values("image_size") if fits(backbone, size)]
 
     def _drawing_order(self, name: str) -> tuple[int, str]:
-        depends = name == "image_size" or isinstance(self.fields[name], LinearScaling)
+        depends = name == "image_size" or isinstance(self.fields[name], LinearScaling | Only)
         return int(depends), name

@@ -20,6 +20,7 @@ from search_spaces.backbones import size_step
 from search_spaces.errors import InputError
 from search_spaces.recipe import Recipe
 from trainables.layout import write_whole
+from trainables.losses.of_recipe import loss_of
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Net(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (n, S, S, 3) uint8 to logits (n, K)."""
+        """Images (n, S, S, 3) uint8 to logits (n, K), and what further outputs the loss has."""
         pixels = images.permute(0, 3, 1, 2).to(self.mean.dtype).div(255.0)
         logits: Tensor = self.body((pixels - self.mean) / self.std)
         return logits
@@ -77,7 +78,7 @@ def build_net(recipe: Recipe, build: Build, pretrained_file: Path | None = None,
         recipe.backbone,
         pretrained=pretrained_file is not None or download,
         pretrained_cfg_overlay=overlay,
-        num_classes=build.n_classes,
+        num_classes=build.n_classes + loss_of(recipe).extra_outputs,
         **build.create,
         **grid,
     )

@@ -14,17 +14,12 @@ from search_spaces.recipe import Recipe
 from trainables import tta
 from trainables.backbones import Net, load_net
 from trainables.data.images import PlainImages, plain_loader
-from trainables.losses.bi_tempered import BiTempered
+from trainables.losses.of_recipe import loss_of
 
 
 def device() -> torch.device:
     """The GPU that this process may use, or the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def loss_of(recipe: Recipe) -> BiTempered:
-    """The recipe's loss, whose link every prediction goes through."""
-    return BiTempered(recipe.t1, recipe.t2, recipe.smoothing)
 
 
 @torch.inference_mode()

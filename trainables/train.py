@@ -33,7 +33,8 @@ from trainables.data.folds import Folds, make_folds
 from trainables.data.images import PlainImages, TrainingImages, plain_loader, training_loader
 from trainables.data.kaggle import ImageData, check_data, load_data
 from trainables.layout import FoldFolder, SearchFolder, load_json, save_array, save_json, write_whole
-from trainables.predict import device, loss_of, nested_means, view_probs
+from trainables.losses.of_recipe import check_losses, loss_of
+from trainables.predict import device, nested_means, view_probs
 from trainables.setting import Setting
 from trainables.tensorboard import Curves
 
@@ -165,8 +166,8 @@ def _score_epoch(
         ]
         save_json(folder.tta_curve, {"epoch": epoch, "curve": curve})
     logits = torch.cat(plain)
-    raw = loss_of(recipe)(logits, torch.from_numpy(labels).to(logits.device))
-    return {**scores.validation(own, labels), "val_loss_raw": float(raw)}
+    raw = loss_of(recipe).by_row(logits, torch.from_numpy(labels).to(logits.device))
+    return {**scores.validation(own, labels), "val_loss_raw": float(raw.mean())}
 
 
 def _begin(recipe: Recipe, data: ImageData, fold_hash: str, folder: FoldFolder, setting: Setting) -> Training:
@@ -231,6 +232,7 @@ def main(arguments: list[str] | None = None) -> int:
         recipe = Recipe.from_dict(json.loads(flags.recipe.read_text()))
         check_backbones([recipe.backbone], recipe.pretrained and flags.weights is None)
         data, contents = check_data(flags.data)
+        check_losses([recipe], len(data.classes))
         groups = duplicate_groups(contents.thumbnails, contents.digests)
         folds = make_folds(data, flags.folds, recipe.seed, contents.hash, groups)
         if not 0 <= flags.fold < flags.folds:

@@ -34,6 +34,13 @@ def test_json_both_ways() -> None:
         ("freeze_bn", True),  # with nothing pretrained
         ("seed", -1),
         ("backbone", 7),
+        ("loss", "focall"),
+        ("focal_gamma", -1.0),
+        ("focal_gamma", 1.0),  # of another loss
+        ("taylor_order", 0),
+        ("gamblers_reward", 1.0),
+        ("ousm_drop", 16),  # the whole batch
+        ("ohem_keep", 0.0),
     ],
 )
 def test_a_field_out_of_its_range_is_refused_by_name(field: str, value: object) -> None:
@@ -68,3 +75,17 @@ def test_recipes_that_differ_only_in_tta_count_are_one_training() -> None:
     one, five = Recipe(**GOOD, tta_count=1), Recipe(**GOOD, tta_count=5)
     assert one.training_key() == five.training_key()
     assert one.training_key() != Recipe(**GOOD, t1=0.9).training_key()
+
+
+def test_a_field_of_another_loss_is_refused_with_the_loss_that_was_asked_for() -> None:
+    with pytest.raises(InputError) as caught:
+        Recipe.from_dict({**GOOD, "loss": "focal", "t1": 0.8, "taylor_order": 4})
+    assert list(caught.value.problems) == [
+        "t1 belongs to another loss; with 'focal' it must be 1.0, got 0.8",
+        "taylor_order belongs to another loss; with 'focal' it must be 2, got 4",
+    ]
+
+
+def test_rows_cannot_be_dropped_and_kept_at_once() -> None:
+    with pytest.raises(InputError, match="exclude each other"):
+        Recipe.from_dict({**GOOD, "ousm_drop": 1, "ohem_keep": 0.5})

@@ -7,7 +7,7 @@ import pytest
 
 from search_spaces import InputError, Recipe, Space, load_space, space_names
 from search_spaces.backbones import fits
-from search_spaces.ranges import Choice, LinearScaling, Range, Uniform
+from search_spaces.ranges import Choice, LinearScaling, Only, Range, Uniform
 
 every_space = pytest.mark.parametrize("name", space_names())
 VARIED = ("t1", "t2", "smoothing", "image_size", "batch_size", "tta_count", "backbone", "learning_rate")
@@ -120,3 +120,26 @@ def test_names_are_met_with_the_nearest_one(tmp_path) -> None:  # type: ignore[n
 
 def test_seeds_are_whole_recipes() -> None:
     assert all(isinstance(recipe, Recipe) for recipe in load_space("cassava").seeds())
+
+
+def test_a_range_only_for_some_recipes_leaves_the_others_their_default() -> None:
+    fields = {
+        **load_space("digits").fields,
+        "loss": Choice("bi_tempered", "focal", "taylor_cross_entropy"),
+        "t1": Only(Uniform(0.2, 0.9), loss="bi_tempered"),
+        "t2": Only(1.4, loss="bi_tempered"),
+        "focal_gamma": Only(Choice(1.0, 3.0), loss="focal"),
+    }
+    space = Space(name="losses", fields=fields, trials=8, epochs=2, promote=1)
+    recipes = space.recipes(60, seed=0)
+    for recipe in recipes:
+        tempered, focal = recipe.loss == "bi_tempered", recipe.loss == "focal"
+        assert (recipe.t1 < 1.0) == tempered
+        assert recipe.t2 == (1.4 if tempered else 1.0)
+        assert recipe.focal_gamma in ((1.0, 3.0) if focal else (2.0,))
+    assert len({recipe.loss for recipe in recipes}) == 3
+
+
+def test_a_range_for_some_recipes_says_for_which() -> None:
+    with pytest.raises(InputError, match="loss='focal'"):
+        Only(Uniform(0.0, 1.0))

@@ -22,6 +22,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from trainables.losses.loss import Loss, at_least_float32, soft_targets
+
 # A bound, not a setting: Newton's steps shrink quadratically and the loop ends when they no longer help.
 _MOST_STEPS = 50
 
@@ -76,8 +78,18 @@ def tempered_softmax(logits: Tensor, t: float) -> Tensor:
     Computed in float32 or better whatever autocast says; no gradient flows through it.
     """
     with torch.no_grad():
-        probs = _log_link(_at_least_float32(logits), t).exp()
+        probs = _log_link(at_least_float32(logits), t).exp()
         return probs / probs.sum(-1, keepdim=True)  # torch's own softmax is off by 2e-6 at 30,000 classes
+
+
+def _parts(log_probs: Tensor, probs: Tensor, targets: Tensor, t1: float) -> Tensor:
+    """(N, K) whose row sums, divided by `_scale(t1)`, are D(y, p) up to what depends on y alone."""
+    tail = log_probs if t1 == 1.0 else (log_probs * (1.0 - t1)).expm1_()
+    return torch.sub(targets, probs, alpha=(1.0 - t1) / (2.0 - t1)).mul_(tail)
+
+
+def _scale(t1: float) -> float:
+    return -1.0 if t1 == 1.0 else t1 - 1.0
 
 
 class _BiTempered(torch.autograd.Function):
@@ -95,9 +107,7 @@ class _BiTempered(torch.autograd.Function):
         escort = probs if t2 == 1.0 else (log_probs * t2).exp_()
         share = slope.sum(-1, keepdim=True).div_(escort.sum(-1, keepdim=True))
         ctx.save_for_backward(slope.addcmul_(escort, share, value=-1.0).div_(len(logits)))
-        tail = log_probs if t1 == 1.0 else (log_probs * (1.0 - t1)).expm1_()
-        scale = len(logits) if t1 == 1.0 else len(logits) * (1.0 - t1)
-        return torch.sub(targets, probs, alpha=(1.0 - t1) / (2.0 - t1)).mul_(tail).sum().div_(-scale).add_(own)
+        return _parts(log_probs, probs, targets, t1).sum().div_(_scale(t1) * len(logits)).add_(own)
 
     @staticmethod
     @once_differentiable
@@ -125,32 +135,28 @@ def _own_part_of_labels(classes: int, t1: float, smoothing: float) -> float:
     return float(_own_part(target, t1))
 
 
-def _at_least_float32(logits: Tensor) -> Tensor:
-    return logits if logits.dtype == torch.float64 else logits.float()
-
-
 def bi_tempered_loss(logits: Tensor, targets: Tensor, t1: float, t2: float, smoothing: float = 0.0) -> Tensor:
     """Mean loss, a scalar, in float32 or better. `logits` `(N, K)`; `targets` `(N,)` integer labels or `(N, K)` shares.
 
     `smoothing` follows torch: y = (1 - s) y + s / K. (The paper's reference and the cassava notebooks write
     (1 - s K/(K-1)) onehot + s/(K-1): their s is ours times (K-1)/K; see `Recipe.smoothing`.)
     """
-    logits = _at_least_float32(logits)
-    classes = logits.shape[-1]
-    low = smoothing / classes
-    own: float | Tensor
-    if targets.dim() == 1:
-        shares = logits.new_full(logits.shape, low).scatter_(1, targets.unsqueeze(1), 1.0 - smoothing + low)
-        own = _own_part_of_labels(classes, t1, smoothing)
-    else:
-        shares = targets.to(logits.dtype) * (1.0 - smoothing) + low
-        own = _own_part(shares, t1).mean()
-    loss: Tensor = _BiTempered.apply(logits, shares, t1, t2, 0.0 if t1 == t2 == 1.0 else own)
+    logits = at_least_float32(logits)
+    shares = soft_targets(logits, targets, smoothing)
+    own = _own(shares, targets, t1, t2, smoothing)
+    loss: Tensor = _BiTempered.apply(logits, shares, t1, t2, own if isinstance(own, float) else own.mean())
     return loss
 
 
+def _own(shares: Tensor, targets: Tensor, t1: float, t2: float, smoothing: float) -> float | Tensor:
+    """What depends on the targets alone: one number for labels, since all have the same; `(N,)` for soft targets."""
+    if t1 == t2 == 1.0:
+        return 0.0
+    return _own_part_of_labels(shares.shape[-1], t1, smoothing) if targets.dim() == 1 else _own_part(shares, t1)
+
+
 @dataclass(frozen=True)
-class BiTempered:
+class BiTempered(Loss):
     """The loss with its temperatures decided, and the link that belongs to it."""
 
     t1: float
@@ -160,6 +166,15 @@ class BiTempered:
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Mean training loss; see `bi_tempered_loss`."""
         return bi_tempered_loss(logits, targets, self.t1, self.t2, self.smoothing)
+
+    def by_row(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The loss `(N,)` of every row, without a gradient."""
+        with torch.no_grad():
+            logits = at_least_float32(logits)
+            shares, log_probs = soft_targets(logits, targets, self.smoothing), _log_link(logits, self.t2)
+            parts = _parts(log_probs, log_probs.exp(), shares, self.t1)
+            own = _own(shares, targets, self.t1, self.t2, self.smoothing)
+            return parts.sum(-1).div_(_scale(self.t1)).add_(own)
 
     def link(self, logits: Tensor) -> Tensor:
         """Logits `(N, K)` to the probabilities `(N, K)` that this loss trains."""

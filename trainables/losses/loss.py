@@ -1,0 +1,44 @@
+"""What every loss is: a value for each row, their mean for training, and its own link from logits to probabilities."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+
+class Loss(ABC):
+    """Logits are `(N, K + extra_outputs)`; targets `(N,)` integer labels or `(N, K)` shares that sum to 1."""
+
+    extra_outputs: int = 0
+    """Outputs that the net has beside one a class, which only the loss sees."""
+
+    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The mean over rows, a scalar in float32 or better: what is trained."""
+        return self.by_row(logits, targets).mean()
+
+    @abstractmethod
+    def by_row(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The loss of every row, `(N,)`."""
+
+    @abstractmethod
+    def link(self, logits: Tensor) -> Tensor:
+        """The probabilities `(N, K)` that this loss trains."""
+
+
+def soft_targets(logits: Tensor, targets: Tensor, smoothing: float, classes: int | None = None) -> Tensor:
+    """Targets as shares `(N, K)` in the logits' type, smoothed as torch does it: (1 - s) y + s / K.
+
+    `classes` is K where the logits have further outputs.
+    """
+    count = classes or logits.shape[-1]
+    low = smoothing / count
+    if targets.dim() == 1:
+        flat = logits.new_full((len(targets), count), low)
+        return flat.scatter_(1, targets.unsqueeze(1), 1.0 - smoothing + low)
+    return targets.to(logits.dtype) * (1.0 - smoothing) + low
+
+
+def at_least_float32(logits: Tensor) -> Tensor:
+    """Losses are computed in float32 or better, whatever autocast says."""
+    return logits if logits.element_size() == 8 else logits.float()
