@@ -14,9 +14,10 @@ from jinja2 import Environment, FileSystemLoader
 from analysis import figures
 from analysis.loading import Found, load
 from search_spaces.errors import InputError
+from search_spaces.recipe import FIELDS
 from trainables.layout import write_whole
 
-_RECIPE = ("backbone", "image_size", "batch_size", "learning_rate", "t1", "t2", "smoothing", "tta_count")
+_ALWAYS = ("backbone", "image_size", "batch_size", "learning_rate", "t1", "t2", "smoothing", "tta_count")
 
 
 def write_report(found: Found) -> Path:
@@ -30,7 +31,7 @@ def write_report(found: Found) -> Path:
     html = page.get_template("report.html.j2").render(
         about=found.about,
         summary=found.summary,
-        recipe_fields=_RECIPE,
+        recipe_fields=_shown_fields(found),
         trials=_ranked(found),
         ties=_ties(found),
         curves=figures.to_svg(curves),
@@ -40,6 +41,11 @@ def write_report(found: Found) -> Path:
     )
     write_whole(found.search.report, html)
     return found.search.report
+
+
+def _shown_fields(found: Found) -> list[str]:
+    """The fields that every reader looks for, and those that differ between trials."""
+    return [name for name in FIELDS if name in _ALWAYS or found.trials[name].nunique() > 1]
 
 
 def _ranked(found: Found) -> list[dict[str, Any]]:

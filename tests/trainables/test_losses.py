@@ -23,6 +23,8 @@ CASES = {
     "focal, gamma below 1": {"loss": "focal", "focal_gamma": 0.5},
     **{f"taylor of order {n}": {"loss": "taylor_cross_entropy", "taylor_order": n} for n in (1, 3, 4, 5, 6)},
     "OUSM of symmetric": {"loss": "symmetric_cross_entropy", "ousm_drop": 2},
+    "OUSM of gamblers": {"loss": "gamblers", "ousm_drop": 2},
+    "OHEM of gamblers": {"loss": "gamblers", "ohem_keep": 0.5},
     "OHEM of bi_tempered": {"loss": "bi_tempered", "t1": 0.8, "t2": 1.4, "ohem_keep": 0.5},
 }
 K = 5

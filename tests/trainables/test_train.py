@@ -13,6 +13,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from search_spaces import InputError, Recipe
+from search_spaces.recipe import LOSSES
 from trainables.backbones import load_net
 from trainables.data.folds import Folds, make_folds
 from trainables.data.kaggle import ImageData, load_data
@@ -46,6 +47,21 @@ def test_the_rate_warms_up_and_falls_to_zero() -> None:
     assert rates.index(max(rates)) == 9
     assert rates[0] == pytest.approx(RECIPE.learning_rate / 10)
     assert rates[-1] == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", list(LOSSES))
+def test_every_loss_trains_and_predicts_what_it_was_scored_on(
+    loss: str, data: ImageData, folds: Folds, tmp_path: Path
+) -> None:
+    folder = FoldFolder(tmp_path / "fold0")
+    recipe = replace(RECIPE, epochs=4, loss=loss, t1=1.0, t2=1.0, ousm_drop=1)
+    rows = list(train(recipe, data, folds, 0, folder, SETTING))
+    assert rows[-1]["train_loss"] < rows[0]["train_loss"]
+    probs = load_array(folder.pred_probs)
+    again = predict_images(folder.weights, [data.train_paths[row] for row in folds.split(0)[1]])
+    assert probs.shape == (len(folds.split(0)[1]), len(data.classes))
+    np.testing.assert_allclose(again, probs, atol=1e-5)
 
 
 @pytest.mark.slow

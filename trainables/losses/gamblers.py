@@ -23,7 +23,10 @@ class Gamblers(Loss):
 
     reward: float
     smoothing: float = 0.0
-    extra_outputs = 1
+
+    @property
+    def extra_outputs(self) -> int:
+        return 1
 
     def by_row(self, logits: Tensor, targets: Tensor) -> Tensor:
         log_probs = at_least_float32(logits).log_softmax(-1)

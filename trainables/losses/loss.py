@@ -10,8 +10,10 @@ from torch import Tensor
 class Loss(ABC):
     """Logits are `(N, K + extra_outputs)`; targets `(N,)` integer labels or `(N, K)` shares that sum to 1."""
 
-    extra_outputs: int = 0
-    """Outputs that the net has beside one a class, which only the loss sees."""
+    @property
+    def extra_outputs(self) -> int:
+        """Outputs that the net has beside one a class, which only the loss sees."""
+        return 0
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """The mean over rows, a scalar in float32 or better: what is trained."""

@@ -22,6 +22,10 @@ class Ohem(Loss):
     inner: Loss
     keep: float
 
+    @property
+    def extra_outputs(self) -> int:
+        return self.inner.extra_outputs
+
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         with torch.no_grad():
             rows = self.by_row(logits, targets)
