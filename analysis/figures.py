@@ -11,16 +11,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from analysis.loading import Found
+from trainables.scores import shown
 
 COLOURS = {"finished": "#1b7837", "stopped": "#b8b8b8", "diverged": "#b2182b", "failed": "#b2182b", "best": "#08519c"}
 _PANELS_A_ROW = 4
-_NAMES = {"val_loss": "validation loss (fold 0)", "val_accuracy": "validation accuracy (fold 0)"}
 
 
 def search_curves(found: Found) -> Figure:
-    """Every trial's loss and accuracy against the epoch, rungs as dashed lines, the best trial in blue."""
+    """Every trial's deciding number and accuracy against the epoch, rungs as dashed lines, the best trial in blue."""
     figure = Figure(figsize=(10, 3.8), layout="constrained")
-    for axes, metric in zip(figure.subplots(1, 2), ("val_loss", "val_accuracy"), strict=True):
+    for axes, metric in zip(figure.subplots(1, 2), shown(found.summary["metric"]), strict=True):
         _curves(axes, found, metric)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
@@ -45,7 +45,7 @@ def _curves(axes: Axes, found: Found, metric: str) -> None:
         axes.text(
             rung, 1.01, f"rung {rung}", transform=axes.get_xaxis_transform(), ha="center", fontsize=8, color="#666666"
         )
-    axes.set(xlabel="epoch", ylabel=_NAMES[metric])
+    axes.set(xlabel="epoch", ylabel=f"{metric}, fold 0")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -68,7 +68,7 @@ def promoted_bars(summary: dict[str, Any]) -> Figure:
     return figure
 
 
-def tta_curves(found: Found, metric: str = "val_loss") -> Figure:
+def tta_curves(found: Found, metric: str) -> Figure:
     """What further views change for the promoted trials: the metric at each count, less the metric at one view."""
     figure = Figure(figsize=(5, 3), layout="constrained")
     axes = figure.subplots()
@@ -86,7 +86,7 @@ def tta_curves(found: Found, metric: str = "val_loss") -> Figure:
     return figure
 
 
-def parameter_scatter(trials: pd.DataFrame, metric: str = "val_loss") -> Figure:
+def parameter_scatter(trials: pd.DataFrame, metric: str) -> Figure:
     """Each searched number against the metric where the trial ended; larger dots trained longer."""
     names = ["t1", "t2", "smoothing", "image_size", "batch_size", "tta_count", "learning_rate"]
     varying = [name for name in names if trials[name].nunique() > 1] or names[:1]

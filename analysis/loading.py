@@ -14,7 +14,7 @@ from trainables.layout import SearchFolder, load_json
 from trainables.scores import METRICS
 from trainables.trial import Trial, load_trials
 
-_LAST = (*METRICS, "val_loss_se", "val_accuracy_se", "temperature", "calibration_error")
+_LAST = (*METRICS, *(f"{metric}_se" for metric in METRICS), "temperature", "calibration_error")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from analysis.loading import Found, load
 from search_spaces.errors import InputError
 from search_spaces.recipe import FIELDS
 from trainables.layout import write_whole
+from trainables.scores import shown
 
 _ALWAYS = ("backbone", "image_size", "batch_size", "learning_rate", "t1", "t2", "smoothing", "tta_count")
 
@@ -31,6 +32,7 @@ def write_report(found: Found) -> Path:
     html = page.get_template("report.html.j2").render(
         about=found.about,
         summary=found.summary,
+        shown=shown(metric),
         recipe_fields=_shown_fields(found),
         trials=_ranked(found),
         ties=_ties(found),

@@ -19,7 +19,6 @@ Values = NDArray[np.floating]
 
 ORDERS = 1000
 RESAMPLES = 500
-_ROBUST_POWER = 0.7
 
 
 def softmax_probs(probs: NDArray[np.floating], recipe: Recipe) -> NDArray[np.float64]:
@@ -31,12 +30,6 @@ def softmax_probs(probs: NDArray[np.floating], recipe: Recipe) -> NDArray[np.flo
     return result
 
 
-def robust(probs: NDArray[np.floating], labels: Labels) -> float:
-    """Generalized cross-entropy (arXiv 1805.07836) after a temperature: a wrong label costs at most 1 / 0.7."""
-    calibrated = scores.calibrated_losses(probs, labels)
-    return float(((1.0 - np.exp(-_ROBUST_POWER * calibrated)) / _ROBUST_POWER).mean())
-
-
 RAW = "the training loss itself"
 LOSS, ERROR = "NLL, link, temperature (val_loss)", "error rate (val_accuracy)"
 
@@ -46,7 +39,7 @@ CANDIDATES: dict[str, Callable[[NDArray[np.floating], Labels, Recipe], float]] =
     "NLL, link (val_nll)": lambda p, y, r: scores.log_loss(p, y),
     LOSS: lambda p, y, r: scores.score("val_loss", p, y),
     "the same, fitted in sample": lambda p, y, r: scores.log_loss(scores.tempered(p, scores.fit_temperature(p, y)), y),
-    "robust loss, link, temperature": lambda p, y, r: robust(p, y),
+    "the same, bounded (val_robust_loss)": lambda p, y, r: scores.score("val_robust_loss", p, y),
     ERROR: lambda p, y, r: 1.0 - scores.accuracy(p, y),
 }
 """Each takes probabilities (N, K) of one epoch, labels (N,) and the recipe; lower is better."""

@@ -35,7 +35,7 @@ def read_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--train-only", nargs="+", default=[], metavar="SOURCE", help="sources whose images train but never validate")
     add("--weights", type=Path, metavar="DIR", help="folder of NAME.safetensors to begin from, in place of downloads")
-    add("--metric", choices=METRICS, default="val_loss", help="what ASHA, promotion and ensemble improve")
+    add("--metric", choices=METRICS, default=METRICS[0], help="what ASHA, promotion and ensemble improve")
     add("--seed", type=int, default=0)
     add("--concurrent", type=int, metavar="N", help="trials at once (default: one a CPU core, or as GPUs allow)")
     add(

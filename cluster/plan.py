@@ -16,7 +16,7 @@ from cluster.asha import GRACE_EPOCHS, REDUCTION_FACTOR, rung_epochs
 from cluster.flags import check_numbers, command
 from cluster.resources import Slots
 from search_spaces import InputError, Recipe, Space, load_space
-from trainables.backbones import check_backbones, check_downloads, has_local_weights, local_weights
+from trainables.backbones import check_backbones, check_downloads, check_drops, has_local_weights, local_weights
 from trainables.bar import bar
 from trainables.data.digits import write_digits
 from trainables.data.duplicates import duplicate_groups, read_groups
@@ -63,7 +63,13 @@ class Plan:
     def setting(self, slots: Slots) -> Setting:
         """What every training of this search shares."""
         return Setting(
-            self.weights, self.largest_tta_count, self.rungs, slots.threads, slots.loader_workers, self.deterministic
+            self.weights,
+            self.largest_tta_count,
+            self.rungs,
+            slots.threads,
+            slots.loader_workers,
+            self.search.micro_batches,
+            self.deterministic,
         )
 
 
@@ -140,6 +146,7 @@ def _check_out(search: SearchFolder, resume: bool) -> None:
 
 def _check_nets(space: Space, recipes: Sequence[Recipe], weights: Path | None) -> None:
     check_backbones(space.values("backbone"), any(recipe.pretrained for recipe in recipes) and weights is None)
+    check_drops(recipes)
     names = dict.fromkeys(recipe.backbone for recipe in recipes if recipe.pretrained)
     if weights is None:
         check_downloads(names)

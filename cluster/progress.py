@@ -16,7 +16,7 @@ from rich.table import Table
 from cluster.asha import RungTable
 from search_spaces.recipe import Recipe
 from trainables.bar import duration
-from trainables.scores import goodness
+from trainables.scores import goodness, shown
 
 # The table's own title, head and frame.
 _LINES_AROUND = 7
@@ -85,7 +85,7 @@ class SearchProgress(Callback):  # type: ignore[misc]
     def _line(self, number: int) -> str:
         seen, recipe = self._seen[number], self._recipes[number]
         row = seen.row or {}
-        values = "  ".join(f"{name} {_with_se(row, name)}" for name in ("val_loss", "val_accuracy") if name in row)
+        values = "  ".join(f"{name} {_with_se(row, name)}" for name in shown(self._table.metric) if name in row)
         what = f"epoch {seen.epoch}/{recipe.epochs}  {values}  {recipe.backbone} {recipe.image_size} px"
         return f"trial {number:03d}  {seen.status:8s}  {what}  | {self._state()}"
 
@@ -139,8 +139,8 @@ class SearchProgress(Callback):  # type: ignore[misc]
             "rung",
         ):
             table.add_column(column, justify="left" if column in ("status", "backbone") else "right")
-        table.add_column("val_loss", justify="right")
-        table.add_column("val_accuracy", justify="right")
+        for column in shown(self._table.metric):
+            table.add_column(column, justify="right")
         top, room = self.best_so_far(), max(4, self._height - _LINES_AROUND)
         for number in self.ranked()[:room]:
             table.add_row(*self._cells(number), style="bold green" if number == top else None)
@@ -173,7 +173,7 @@ class SearchProgress(Callback):  # type: ignore[misc]
             str(recipe.tta_count),
             f"{seen.epoch}/{recipe.epochs}",
             str(passed[-1]) if passed else "-",
-            *(_with_se(row, name) if name in row else "" for name in ("val_loss", "val_accuracy")),
+            *(_with_se(row, name) if name in row else "" for name in shown(self._table.metric)),
         ]
 
 

@@ -16,7 +16,7 @@ from search_spaces.errors import InputError
 AUGMENTS = ("shifts", "flips")
 """Families of training augmentations and test-time views: small moves (digits, text), or flips and crops (leaves)."""
 
-LOSSES = {
+LOSSES: dict[str, tuple[str, ...]] = {
     "bi_tempered": ("t1", "t2"),
     "cross_entropy": (),
     "symmetric_cross_entropy": ("sce_alpha", "sce_beta"),
@@ -27,6 +27,16 @@ LOSSES = {
 }
 """Each with the fields that belong to it; under another loss they must keep their defaults. `trainables/losses/`."""
 
+OPTIMIZERS = ("adamw", "adam", "sgd", "adabelief")
+"""`trainables/optimizers.py`. SGD has Nesterov momentum 0.9."""
+
+SCHEDULES: dict[str, tuple[str, ...]] = {
+    "cosine": (),
+    "cosine_restarts": ("restart_epochs",),
+    "plateau": ("plateau_factor", "plateau_patience"),
+}
+"""Each with the fields that belong to it. `trainables/schedules.py`."""
+
 MOST_VIEWS = 8
 """Each family has this many test-time views; view 1 is always the plain image."""
 
@@ -35,8 +45,8 @@ MOST_VIEWS = 8
 class Recipe:
     """All that decides one training, checked at birth.
 
-    `InputError` lists every field that breaks its rule. `learning_rate` is AdamW's peak rate,
-    reached after a linear warm-up and followed by a cosine to zero over `epochs`.
+    `InputError` lists every field that breaks its rule. `learning_rate` is the peak rate, reached after a linear
+    warm-up.
     """
 
     backbone: str
@@ -44,6 +54,7 @@ class Recipe:
     image_size: int
     """Side of the square input, px."""
     batch_size: int
+    """Rows of one optimizer step, whatever fits in memory at once."""
     learning_rate: float
     epochs: int
     loss: str = "bi_tempered"
@@ -77,6 +88,30 @@ class Recipe:
     """Test-time views averaged in a prediction. It is a prefix of one nested list, so it costs no training."""
     augment: str = "flips"
     weight_decay: float = 0.05
+    optimizer: str = "adamw"
+    """One of `OPTIMIZERS`."""
+    sam_rho: float = 0.0
+    """How far sharpness-aware minimization (arXiv 2010.01412) climbs before it takes the gradient; 0 is off."""
+    clip_norm: float = 0.0
+    """Longest gradient, all parameters together; 0 is off."""
+    ema_decay: float = 0.0
+    """Of the moving average of weights that is then scored and saved, warmed up as timm does it; 0 is off."""
+    layer_decay: float = 1.0
+    """Factor of the rate from each layer to the one below it; 1 is off."""
+    schedule: str = "cosine"
+    """One of `SCHEDULES`."""
+    warm_up: float = 0.1
+    """Share of all steps in which the rate rises to its peak."""
+    restart_epochs: int = 10
+    plateau_factor: float = 0.2
+    plateau_patience: int = 4
+    """Epochs without a better `val_loss` that are still borne."""
+    head_epochs: int = 0
+    """First epochs in which only the classifier is trained."""
+    drop_rate: float = 0.0
+    """Dropout before the classifier."""
+    drop_path_rate: float = 0.0
+    """Stochastic depth; refused for backbones that timm gives none."""
     pretrained: bool = False
     freeze_bn: bool = False
     """BatchNorm keeps its pretrained statistics while the net trains; its scale and shift are trained all the same."""
@@ -103,7 +138,12 @@ class Recipe:
             for name, (low, high, unit) in _RANGES.items()
             if not low <= getattr(self, name) <= high  # NaN is refused too
         ]
-        problems += self._loss_problems()
+        problems += [
+            *self._kind_problems("loss", LOSSES),
+            *self._kind_problems("schedule", SCHEDULES),
+            *self._kind_problems("optimizer", dict.fromkeys(OPTIMIZERS, ())),
+            *self._contradictions(),
+        ]
         if self.augment not in AUGMENTS:
             problems.append(f"augment must be one of {', '.join(AUGMENTS)}, got {self.augment!r}")
         if self.freeze_bn and not self.pretrained:
@@ -113,21 +153,27 @@ class Recipe:
             problems.append(f"image_size of {self.backbone} must be a multiple of {step} px, got {self.image_size}")
         return problems
 
-    def _loss_problems(self) -> list[str]:
-        if self.loss not in LOSSES:
-            near = "".join(f" (did you mean {name!r}?)" for name in difflib.get_close_matches(self.loss, LOSSES, n=1))
-            return [f"loss must be one of {', '.join(LOSSES)}, got {self.loss!r}{near}"]
-        problems = [
-            f"{field.name} belongs to another loss; with {self.loss!r} it must be {field.default!r}, got {value!r}"
+    def _kind_problems(self, kind: str, names: Mapping[str, tuple[str, ...]]) -> list[str]:
+        """Unknown names of a loss, schedule or optimizer, and fields that belong to another one than was asked for."""
+        name = getattr(self, kind)
+        if name not in names:
+            near = "".join(f" (did you mean {close!r}?)" for close in difflib.get_close_matches(name, names, n=1))
+            return [f"{kind} must be one of {', '.join(names)}, got {name!r}{near}"]
+        owned = {field for own in names.values() for field in own}
+        return [
+            f"{field.name} belongs to another {kind}; with {name!r} it must be {field.default!r}, got {value!r}"
             for field in fields(self)
-            if any(field.name in own for own in LOSSES.values())
-            and field.name not in LOSSES[self.loss]
-            and (value := getattr(self, field.name)) != field.default
+            if field.name in owned - {*names[name]} and (value := getattr(self, field.name)) != field.default
         ]
+
+    def _contradictions(self) -> list[str]:
+        problems = []
         if self.ousm_drop and self.ohem_keep < 1.0:
             problems.append("ousm_drop and ohem_keep exclude each other: the one drops the rows that the other keeps")
         if self.ousm_drop >= self.batch_size:
             problems.append(f"ousm_drop must be less than batch_size {self.batch_size}, got {self.ousm_drop}")
+        if self.head_epochs and self.head_epochs >= self.epochs:
+            problems.append(f"head_epochs must be less than epochs {self.epochs}, got {self.head_epochs}")
         return problems
 
     def to_dict(self) -> dict[str, Any]:
@@ -149,6 +195,8 @@ class Recipe:
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
+_BELOW_ONE, _ABOVE_ZERO = math.nextafter(1.0, 0.0), math.nextafter(0.0, 1.0)
+
 _RANGES: dict[str, tuple[float, float, str]] = {
     "image_size": (16, 2048, " px"),
     "batch_size": (1, 4096, ""),
@@ -156,7 +204,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "epochs": (1, 10_000, ""),
     "t1": (0.0, 1.0, ""),
     "t2": (1.0, 4.0, ""),
-    "smoothing": (0.0, math.nextafter(1.0, 0.0), ""),
+    "smoothing": (0.0, _BELOW_ONE, ""),
     "sce_alpha": (0.0, 100.0, ""),
     "sce_beta": (0.0, 100.0, ""),
     "focal_gamma": (0.0, 10.0, ""),
@@ -164,8 +212,19 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "taylor_order": (1, 10, ""),
     "gamblers_reward": (math.nextafter(1.0, 2.0), math.inf, ""),
     "ousm_drop": (0, 4095, " rows"),
-    "ohem_keep": (math.nextafter(0.0, 1.0), 1.0, ""),
+    "ohem_keep": (_ABOVE_ZERO, 1.0, ""),
     "tta_count": (1, MOST_VIEWS, " views"),
+    "sam_rho": (0.0, 1.0, ""),
+    "clip_norm": (0.0, math.inf, ""),
+    "ema_decay": (0.0, _BELOW_ONE, ""),
+    "layer_decay": (_ABOVE_ZERO, 1.0, ""),
+    "warm_up": (0.0, _BELOW_ONE, ""),
+    "restart_epochs": (1, 10_000, ""),
+    "plateau_factor": (_ABOVE_ZERO, _BELOW_ONE, ""),
+    "plateau_patience": (0, 10_000, ""),
+    "head_epochs": (0, 10_000, ""),
+    "drop_rate": (0.0, _BELOW_ONE, ""),
+    "drop_path_rate": (0.0, _BELOW_ONE, ""),
     "weight_decay": (0.0, 1.0, ""),
     "seed": (0, 2**31 - 1, ""),
 }

@@ -27,7 +27,7 @@ from search_spaces import InputError, Recipe
 from trainables.data.folds import Folds
 from trainables.data.kaggle import load_data
 from trainables.layout import SearchFolder, load_array, load_json
-from trainables.scores import accuracy
+from trainables.scores import METRICS, accuracy
 from trainables.trial import oof_pred_probs
 
 ROOT = Path(__file__).parent.parent
@@ -160,7 +160,7 @@ def test_predict_refuses_bad_input(finished_search: Path, command: Command, tmp_
 def test_the_terminal_told_the_story(finished_search: Path) -> None:
     text = (finished_search / "terminal.txt").read_text()
     assert len(re.findall(r"^trial 00\d  (finished|stopped) ", text, re.MULTILINE)) == 4
-    assert re.search(r"4/4 trials, best val_loss \d\.\d+ \(trial 00\d\)", text)
+    assert re.search(r"4/4 trials, best val_robust_loss \d\.\d+ \(trial 00\d\)", text)
     assert "promotion, epochs: 18/18" in text
     assert "prediction, fold nets" in text
     assert re.search(r"ensemble   0\.\d{4} ± 0\.\d{4} out of fold", text)
@@ -206,7 +206,7 @@ def test_a_finished_search_is_not_begun_again(finished_search: Path, command: Co
         "search.py", "--out", finished_search, *flags, "--seed", "1", "--resume", "--metric", "val_accuracy"
     )
     assert other.returncode == 2
-    assert "metric was 'val_loss', is 'val_accuracy'" in other.stderr
+    assert "metric was 'val_robust_loss', is 'val_accuracy'" in other.stderr
 
 
 def test_a_search_that_is_killed_goes_on(stripes: Path, tmp_path: Path, command: Command) -> None:
@@ -249,7 +249,7 @@ def test_adaptive_promotion_trains_no_fold_of_whom_the_earlier_ones_rule_out(com
     rows = folds.split(1)[1]
     labels = load_data(search.digits).labels[rows]
     probs = {n: load_array(search.trial(n).fold(1).pred_probs) for n in search.trial_numbers()}
-    assert set(ruled_out(probs, labels, "val_loss")) == set(dropped)
+    assert set(ruled_out(probs, labels, METRICS[0])) == set(dropped)
     for number in search.trial_numbers():
         assert search.trial(number).fold(2).metrics.exists() == (number not in dropped)
     for number in dropped:
@@ -261,7 +261,7 @@ def test_in_a_terminal_the_trials_are_a_live_table(stripes: Path, tmp_path: Path
     flags = ("--data", stripes, "--trials", "1", "--epochs", "1", "--promote", "1", "--folds", "2")
     done = command("search.py", "--out", tmp_path / "OUT", *flags, FORCE_COLOR="1", COLUMNS="140")
     assert done.returncode == 0, done.stderr
-    assert "search: 1/1 trials, best val_loss" in done.stdout
+    assert "search: 1/1 trials, best val_robust_loss" in done.stdout
     assert "rung" in done.stdout
     assert "promotion, epochs" in done.stdout
 

@@ -35,6 +35,9 @@ class Build:
     std: tuple[float, ...] | None = None
 
 
+_DROPS = ("drop_rate", "drop_path_rate")
+
+
 class Net(nn.Module):
     """A backbone that takes images as they are read, and normalises them itself, on its own device.
 
@@ -51,6 +54,8 @@ class Net(nn.Module):
         super().__init__()
         self.body = body
         self.freeze_bn = freeze_bn
+        self._head_only = False
+        self._trained = [parameter for parameter in body.parameters() if parameter.requires_grad]
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
 
@@ -60,9 +65,25 @@ class Net(nn.Module):
         logits: Tensor = self.body((pixels - self.mean) / self.std)
         return logits
 
+    def head_only(self, only: bool) -> Net:
+        """Train the classifier alone, as timm names it, on the features of a body at rest; or all again."""
+        self._head_only = only
+        head = {id(parameter) for module in self._heads() for parameter in module.parameters()}
+        for parameter in self._trained:
+            parameter.requires_grad_(not only or id(parameter) in head)
+        return self
+
+    def _heads(self) -> list[nn.Module]:
+        found = self.body.get_classifier()  # type: ignore[operator]
+        return list(found) if isinstance(found, tuple) else [found]  # distilled ViTs have two
+
     def train(self, mode: bool = True) -> Net:
-        """As every module's, but for frozen BatchNorm layers, which stay in evaluation mode."""
+        """As every module's, but that a body at rest and frozen BatchNorm layers stay in evaluation mode."""
         super().train(mode)
+        if self._head_only:
+            self.body.eval()
+            for module in self._heads():
+                module.train(mode)
         if self.freeze_bn:
             for module in self.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -73,6 +94,7 @@ class Net(nn.Module):
 def build_net(recipe: Recipe, build: Build, pretrained_file: Path | None = None, download: bool = False) -> Net:
     """A net for the recipe, in channels-last memory: random, from a local file, or with timm's weights."""
     grid = {"img_size": recipe.image_size} if size_step(recipe.backbone) > 1 else {}
+    drops = {name: value for name in _DROPS if (value := getattr(recipe, name))}
     overlay = {"file": str(pretrained_file)} if pretrained_file else None
     body = timm.create_model(
         recipe.backbone,
@@ -81,6 +103,7 @@ def build_net(recipe: Recipe, build: Build, pretrained_file: Path | None = None,
         num_classes=build.n_classes + loss_of(recipe).extra_outputs,
         **build.create,
         **grid,
+        **drops,
     )
     usual = body.pretrained_cfg
     net = Net(body, build.mean or usual["mean"], build.std or usual["std"], recipe.freeze_bn)
@@ -147,6 +170,20 @@ def check_backbones(names: Iterable[str], pretrained: bool) -> None:
         problems.append(f"{name!r}" + (f" (nearest: {', '.join(near)})" if near else ""))
     if problems:
         raise InputError(f"A backbone must be a {'pretrained ' * pretrained}model name of timm; unknown:", problems)
+
+
+def check_drops(recipes: Iterable[Recipe]) -> None:
+    """Refuse dropout and stochastic depth for backbones that timm gives none."""
+    asked = {(r.backbone, name, getattr(r, name)) for r in recipes for name in _DROPS if getattr(r, name)}
+    problems = []
+    for backbone, name, value in sorted(asked):
+        try:
+            with torch.device("meta"):
+                timm.create_model(backbone, **{name: value})
+        except TypeError:
+            problems.append(f"{backbone} has no {name}, got {value:g}")
+    if problems:
+        raise InputError("A recipe can only drop what its backbone can:", problems)
 
 
 def check_downloads(names: Iterable[str]) -> None:

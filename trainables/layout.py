@@ -136,6 +136,11 @@ class SearchFolder:
         return self.path / "rungs.json"
 
     @property
+    def micro_batches(self) -> Path:
+        """Rows that fit a device at once, where a batch did not."""
+        return self.path / "micro_batches.json"
+
+    @property
     def ray(self) -> Path:
         """Ray Tune's own files."""
         return self.path / "ray"

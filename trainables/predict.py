@@ -15,6 +15,7 @@ from trainables import tta
 from trainables.backbones import Net, load_net
 from trainables.data.images import PlainImages, plain_loader
 from trainables.losses.of_recipe import loss_of
+from trainables.steps import in_parts
 
 
 def device() -> torch.device:
@@ -41,7 +42,7 @@ def view_probs(
     for batch in batches:
         images = batch.to(where, non_blocking=True)
         with torch.autocast(where.type, torch.bfloat16, enabled=where.type == "cuda"):
-            logits = [net(tta.view(recipe.augment, number, images)) for number in range(1, count + 1)]
+            logits = [in_parts(net, tta.view(recipe.augment, number, images)) for number in range(1, count + 1)]
         chunks.append(torch.stack([link(each) for each in logits]).cpu())
         on_batch(logits[0])
     return torch.cat(chunks, dim=1).numpy()

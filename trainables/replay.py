@@ -13,11 +13,12 @@ from trainables.bar import bar
 from trainables.data.folds import Folds
 from trainables.data.kaggle import check_data
 from trainables.layout import FoldFolder, SearchFolder, load_json
+from trainables.scores import METRICS
 from trainables.setting import Setting
 from trainables.train import Row, train
 from trainables.trial import load_trial
 
-COMPARED = ("train_loss", "val_loss", "val_nll", "val_accuracy")
+COMPARED = ("train_loss", *METRICS)
 
 
 def replay(out: Path, trial_name: str) -> int:

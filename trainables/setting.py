@@ -18,5 +18,7 @@ class Setting:
     threads: int = 1
     loader_workers: int = 0
     """Processes that decode images; 0 decodes in the training's own."""
+    micro_batches: Path | None = None
+    """Where it is remembered what fits a device at once."""
     deterministic: bool = False
     """Only algorithms that give the same bits each time. On a CPU they do anyway; on a GPU this costs speed."""

@@ -10,13 +10,13 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 
 from search_spaces.recipe import Recipe
+from trainables.scores import METRICS
 
 _CURVES = (
     "train_loss",
-    "val_loss",
-    "val_nll",
+    *METRICS,
+    *(f"{metric}_se" for metric in METRICS),
     "val_loss_raw",
-    "val_accuracy",
     "temperature",
     "calibration_error",
     "learning_rate",

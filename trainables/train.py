@@ -22,28 +22,31 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from timm.utils import ModelEmaV3
 from torch import Tensor
 
 from search_spaces.errors import InputError
 from search_spaces.recipe import Recipe
 from trainables import scores
-from trainables.backbones import Build, Net, check_backbones, save_net, starting_net
+from trainables.backbones import Build, Net, check_backbones, check_drops, save_net, starting_net
 from trainables.data.duplicates import duplicate_groups
 from trainables.data.folds import Folds, make_folds
 from trainables.data.images import PlainImages, TrainingImages, plain_loader, training_loader
 from trainables.data.kaggle import ImageData, check_data, load_data
 from trainables.layout import FoldFolder, SearchFolder, load_json, save_array, save_json, write_whole
 from trainables.losses.of_recipe import check_losses, loss_of
+from trainables.memory import micro_batch, remember
+from trainables.optimizers import optimizer_of
 from trainables.predict import device, nested_means, view_probs
+from trainables.schedules import learning_rate
 from trainables.setting import Setting
+from trainables.steps import Stepper
 from trainables.tensorboard import Curves
 
 Row = dict[str, Any]
 """One epoch: epoch, train_loss, `scores.validation`'s, val_loss_raw (the training loss on validation images),
-learning_rate, seconds, images_per_s, fold_hash, threads, diverged."""
-
-WARM_UP_SHARE = 0.1
-"""Of all steps; then the rate falls along a cosine to zero."""
+micro_batch (rows that passed through the net at once), learning_rate (the head's), seconds, images_per_s,
+fold_hash, threads, diverged."""
 
 
 @dataclass
@@ -53,7 +56,15 @@ class Training:
     net: Net
     build: Build
     optimizer: torch.optim.Optimizer
+    average: ModelEmaV3 | None = None
+    """Moving average of the weights, where the recipe has one."""
     rows: list[Row] = field(default_factory=list)
+
+    @property
+    def answering_net(self) -> Net:
+        """The net that is scored and saved."""
+        answering: Net = self.average.module if self.average else self.net
+        return answering
 
 
 def train(
@@ -89,11 +100,13 @@ def train(
                 seed,
                 epoch,
             )
-            train_loss = _train_epoch(training, recipe, images, epoch, seed, setting)
-            row: Row = {"epoch": epoch, "train_loss": train_loss}
-            row |= _score_epoch(training.net, recipe, val_images, data.labels[val_rows], epoch, folder, setting)
+            train_loss, micro_batch = _train_epoch(training, recipe, images, epoch, seed, setting)
+            row: Row = {"epoch": epoch, "train_loss": train_loss, "micro_batch": micro_batch}
+            row |= _score_epoch(
+                training.answering_net, recipe, val_images, data.labels[val_rows], epoch, folder, setting
+            )
             seconds = time.perf_counter() - started
-            row |= {"learning_rate": training.optimizer.param_groups[0]["lr"], "seconds": seconds}
+            row |= {"learning_rate": training.optimizer.param_groups[-1]["lr"], "seconds": seconds}
             row |= {"images_per_s": len(images) / seconds, "fold_hash": folds.hash, "threads": setting.threads}
             row["diverged"] = not (math.isfinite(train_loss) and math.isfinite(row["val_loss"]))
             training.rows.append(row)
@@ -113,33 +126,41 @@ def train_in_search(data_root: Path, search: SearchFolder, number: int, fold: in
 
 def _train_epoch(
     training: Training, recipe: Recipe, images: TrainingImages, epoch: int, seed: int, setting: Setting
-) -> float:
-    """One pass over the training rows; returns the mean training loss."""
-    net, optimizer, loss_of_batch, where = training.net.train(), training.optimizer, loss_of(recipe), device()
+) -> tuple[float, int]:
+    """One pass over the training rows; returns the mean training loss, and the rows that passed at once."""
+    where = device()
+    stepper = Stepper(
+        training.net.head_only(epoch <= recipe.head_epochs).train(),
+        training.optimizer,
+        loss_of(recipe),
+        recipe,
+        micro_batch(setting.micro_batches, recipe, where),
+        lambda rows: _say_halved(recipe, setting, where, rows),
+    )
     torch.manual_seed(zlib.crc32(f"{seed} {epoch}".encode()))  # dropout: the same after a resume as without one
     loader = training_loader(images, recipe.batch_size, seed + epoch, setting.loader_workers)
+    val_losses = [row["val_loss"] for row in training.rows]
     steps = len(loader)
     total, count = torch.zeros((), device=where), 0
-    for step, (batch, labels) in enumerate(loader):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(recipe, ((epoch - 1) * steps + step + 1) / (recipe.epochs * steps))
+    for step, (batch, labels) in enumerate(loader, start=(epoch - 1) * steps + 1):
+        rate = learning_rate(recipe, step / (recipe.epochs * steps), val_losses)
+        for group in training.optimizer.param_groups:
+            group["lr"] = rate * group["lr_scale"]
         batch, labels = batch.to(where, non_blocking=True), labels.to(where, non_blocking=True)
-        with torch.autocast(where.type, torch.bfloat16, enabled=where.type == "cuda"):
-            logits = net(batch)
-        loss = loss_of_batch(logits, labels)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        total += loss.detach() * len(labels)
+        total += stepper.step(batch, labels) * len(labels)
         count += len(labels)
-    return float(total) / count
+        if training.average:
+            training.average.update(training.net, step=step)
+    return float(total) / count, stepper.micro_batch
 
 
-def learning_rate(recipe: Recipe, done: float) -> float:
-    """The rate when the share `done` in (0, 1] of all steps is made: a linear warm-up, then a cosine to zero."""
-    if done < WARM_UP_SHARE:
-        return recipe.learning_rate * done / WARM_UP_SHARE
-    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (done - WARM_UP_SHARE) / (1 - WARM_UP_SHARE)))
+def _say_halved(recipe: Recipe, setting: Setting, where: torch.device, rows: int) -> None:
+    remember(setting.micro_batches, recipe, where, rows)
+    print(
+        f"note: a batch of {recipe.batch_size} does not fit in memory with {recipe.backbone} at {recipe.image_size} px;"
+        f" its gradient is now added up over micro-batches of {rows}",
+        flush=True,
+    )
 
 
 def _score_epoch(
@@ -175,24 +196,18 @@ def _begin(recipe: Recipe, data: ImageData, fold_hash: str, folder: FoldFolder, 
     torch.manual_seed(recipe.seed)
     net, build = starting_net(recipe, len(data.classes), setting.weights)
     net = net.to(device())
-    training = Training(net, build, torch.optim.AdamW(_decayed(net, recipe.weight_decay), lr=recipe.learning_rate))
+    average = ModelEmaV3(net, decay=recipe.ema_decay, use_warmup=True) if recipe.ema_decay else None
+    training = Training(net, build, optimizer_of(recipe, net), average)
     if folder.checkpoint.exists():
         stored = torch.load(folder.checkpoint, map_location="cpu", weights_only=True)
         if stored["recipe"] != recipe.to_dict() or stored["fold_hash"] != fold_hash:
             raise InputError(f"{folder.checkpoint} is of another recipe or of other folds; it cannot be resumed here")
         net.load_state_dict(stored["net"])
         training.optimizer.load_state_dict(stored["optimizer"])
+        if training.average:
+            training.average.module.load_state_dict(stored["average"])
         training.rows = stored["rows"]
     return training
-
-
-def _decayed(net: Net, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay for matrices and kernels only; biases and norms go without."""
-    trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
-    return [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
 
 
 def _save(training: Training, recipe: Recipe, folder: FoldFolder) -> None:
@@ -200,7 +215,7 @@ def _save(training: Training, recipe: Recipe, folder: FoldFolder) -> None:
     rows = training.rows
     write_whole(folder.metrics, pd.DataFrame(rows).to_csv(index=False))
     if len(rows) == recipe.epochs and not rows[-1]["diverged"]:
-        save_net(folder.weights, training.net, recipe, training.build)
+        save_net(folder.weights, training.answering_net, recipe, training.build)
     content = io.BytesIO()
     torch.save(
         {
@@ -209,6 +224,7 @@ def _save(training: Training, recipe: Recipe, folder: FoldFolder) -> None:
             "rows": rows,
             "net": training.net.state_dict(),
             "optimizer": training.optimizer.state_dict(),
+            "average": training.average.module.state_dict() if training.average else None,
         },
         content,
     )
@@ -231,13 +247,16 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         recipe = Recipe.from_dict(json.loads(flags.recipe.read_text()))
         check_backbones([recipe.backbone], recipe.pretrained and flags.weights is None)
+        check_drops([recipe])
         data, contents = check_data(flags.data)
         check_losses([recipe], len(data.classes))
         groups = duplicate_groups(contents.thumbnails, contents.digests)
         folds = make_folds(data, flags.folds, recipe.seed, contents.hash, groups)
         if not 0 <= flags.fold < flags.folds:
             raise InputError(f"--fold must be in [0, {flags.folds - 1}], got {flags.fold}")
-        setting = Setting(flags.weights, recipe.tta_count, (), flags.threads, flags.loader_workers, flags.deterministic)
+        setting = Setting(
+            flags.weights, recipe.tta_count, (), flags.threads, flags.loader_workers, deterministic=flags.deterministic
+        )
         for row in train(recipe, data, folds, flags.fold, FoldFolder(flags.out), setting):
             print(json.dumps(row), flush=True)
     except (InputError, OSError, json.JSONDecodeError) as error:

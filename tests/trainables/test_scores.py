@@ -68,7 +68,31 @@ def test_an_epoch_reports_errors_beside_scores() -> None:
     probs, labels = honest(1000, 3, seed=3)
     row = scores.validation(probs, labels)
     assert row["val_loss"] == scores.score("val_loss", probs, labels)
-    assert row["val_accuracy_se"] == scores.accuracy_se(row["val_accuracy"], 1000)
+    assert row["val_accuracy_se"] == pytest.approx(scores.accuracy_se(row["val_accuracy"], 1000))
+    for metric in scores.METRICS:
+        values = scores.by_image(metric, probs, labels)
+        assert row[metric] == pytest.approx(values.mean())
+        assert row[f"{metric}_se"] == pytest.approx(values.std() / math.sqrt(1000))
     assert row["val_loss_se"] == pytest.approx(np.std(scores.losses(probs, labels)) / math.sqrt(1000), rel=0.1)
     assert row["temperature"] == pytest.approx(1.0, abs=0.1)
     assert row["calibration_error"] < 0.06
+
+
+def test_one_wrong_label_costs_a_bounded_robust_loss() -> None:
+    """Between the likelihood and the error rate: what one sure and wrong prediction adds cannot exceed 1 / 0.7."""
+    probs, labels = honest(400, 3, seed=4)
+    sure, wrong = probs.copy(), labels.copy()
+    sure[0], wrong[0] = (1.0, 0.0, 0.0), 2
+    cost = {metric: scores.by_image(metric, sure, wrong)[0] for metric in ("val_robust_loss", "val_loss")}
+    assert cost["val_robust_loss"] < 1 / scores.ROBUST_POWER < 10 < cost["val_loss"]
+
+
+def test_the_robust_loss_is_generalized_cross_entropy_of_calibrated_probabilities() -> None:
+    probs, labels = honest(100, 3, seed=5)
+    p = np.exp(-scores.calibrated_losses(probs, labels))
+    np.testing.assert_allclose(scores.robust_losses(probs, labels), (1 - p**0.7) / 0.7)
+
+
+def test_tables_show_the_number_that_decides() -> None:
+    wanted = ["val_robust_loss", "val_loss", "val_nll", "val_loss"]
+    assert [scores.shown(metric)[0] for metric in scores.METRICS] == wanted

@@ -19,9 +19,10 @@ from trainables.data.folds import Folds, make_folds
 from trainables.data.kaggle import ImageData, load_data
 from trainables.layout import FoldFolder, load_array, load_json
 from trainables.predict import predict_images
+from trainables.schedules import learning_rate
 from trainables.scores import score
 from trainables.setting import Setting
-from trainables.train import learning_rate, train
+from trainables.train import train
 from trainables.trial import load_epochs
 
 RECIPE = Recipe(

@@ -8,31 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from trainables.losses.loss import Loss
+from trainables.losses.miner import Miner
 
 
 @dataclass(frozen=True)
-class Ousm(Loss):
-    """Another loss without the `drop` greatest rows of a batch; a batch keeps at least one row."""
+class Ousm(Miner):
+    """Another loss without the `drop` greatest rows of a batch."""
 
-    inner: Loss
     drop: int
 
-    @property
-    def extra_outputs(self) -> int:
-        return self.inner.extra_outputs
-
-    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        with torch.no_grad():
-            rows = self.by_row(logits, targets)
-        kept = rows.topk(max(1, len(rows) - self.drop), largest=False).indices
-        return self.inner(logits[kept], targets[kept])
-
-    def by_row(self, logits: Tensor, targets: Tensor) -> Tensor:
-        return self.inner.by_row(logits, targets)
-
-    def link(self, logits: Tensor) -> Tensor:
-        return self.inner.link(logits)
+    def pick(self, rows: Tensor) -> Tensor:
+        return rows.topk(max(1, len(rows) - self.drop), largest=False).indices

@@ -1,0 +1,79 @@
+"""Which optimizer a recipe means: torch's, and timm's where torch has none; SAM goes around any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import timm.optim
+import torch
+from torch import Tensor, nn
+
+from search_spaces.recipe import Recipe
+from trainables.backbones import Net
+
+_MOMENTUM = 0.9
+
+
+def optimizer_of(recipe: Recipe, net: Net) -> torch.optim.Optimizer:
+    """The optimizer of all trainable parameters, each group with its `lr_scale`.
+
+    Biases and norms go without weight decay; with `layer_decay` below 1 the rate shrinks from the head to the stem,
+    by timm's own order of layers.
+    """
+    groups = _groups(recipe, net)
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=_MOMENTUM, nesterov=True)
+    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "adabelief": timm.optim.AdaBelief}
+    optimizer: torch.optim.Optimizer = kinds[recipe.optimizer](groups, lr=recipe.learning_rate)
+    return optimizer
+
+
+def _groups(recipe: Recipe, net: Net) -> list[dict[str, Any]]:
+    if recipe.layer_decay < 1.0:
+        groups = timm.optim.param_groups_layer_decay(
+            net.body, recipe.weight_decay, layer_decay=recipe.layer_decay, verbose=False
+        )
+    else:
+        groups = timm.optim.param_groups_weight_decay(net.body, recipe.weight_decay)
+    return [
+        {"params": group["params"], "weight_decay": group["weight_decay"], "lr_scale": group.get("lr_scale", 1.0)}
+        for group in groups
+    ]
+
+
+@torch.no_grad()
+def climb(parameters: Iterable[Tensor], rho: float) -> list[tuple[Tensor, Tensor]]:
+    """Move to where SAM takes its gradient (arXiv 2010.01412): rho along the gradient, over all parameters at once.
+
+    Returns each weight with its value before, for `go_back`.
+    """
+    moved = [parameter for parameter in parameters if parameter.grad is not None]
+    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(p.grad) for p in moved]))
+    before = [(parameter, parameter.clone()) for parameter in moved]
+    for parameter in moved:
+        assert parameter.grad is not None
+        parameter.add_(parameter.grad * (rho / (norm + 1e-12)))
+    return before
+
+
+@torch.no_grad()
+def go_back(before: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """Undo `climb`, bit for bit."""
+    for parameter, value in before:
+        parameter.copy_(value)
+
+
+@contextmanager
+def frozen_statistics(net: nn.Module) -> Iterator[None]:
+    """BatchNorm normalises by the batch but does not remember it: SAM's second pass sees the same images again."""
+    norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
