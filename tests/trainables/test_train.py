@@ -14,12 +14,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from search_spaces import InputError, Recipe
 from search_spaces.recipe import LOSSES
-from trainables.backbones import load_net
+from trainables.backbones import Net, load_net
 from trainables.data.folds import Folds, make_folds
 from trainables.data.kaggle import ImageData, load_data
 from trainables.layout import FoldFolder, load_array, load_json
 from trainables.predict import predict_images
-from trainables.schedules import learning_rate
 from trainables.scores import score
 from trainables.setting import Setting
 from trainables.train import train
@@ -40,14 +39,6 @@ def data(stripes: Path) -> ImageData:
 @pytest.fixture
 def folds(data: ImageData) -> Folds:
     return make_folds(data, 2, seed=0, data_hash="d")
-
-
-def test_the_rate_warms_up_and_falls_to_zero() -> None:
-    rates = [learning_rate(RECIPE, done / 100) for done in range(1, 101)]
-    assert max(rates) == pytest.approx(RECIPE.learning_rate)
-    assert rates.index(max(rates)) == 9
-    assert rates[0] == pytest.approx(RECIPE.learning_rate / 10)
-    assert rates[-1] == pytest.approx(0.0, abs=1e-12)
 
 
 @pytest.mark.slow
@@ -165,3 +156,56 @@ def test_the_loop_s_command_refuses_bad_input(
     assert done.returncode == 2
     assert "nearest: test_resnet" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"optimizer": "sgd", "sam_rho": 0.05, "schedule": "cosine_restarts", "restart_epochs": 2},
+        {"optimizer": "adabelief", "schedule": "plateau", "plateau_patience": 0, "clip_norm": 1.0},
+        {"ema_decay": 0.9, "head_epochs": 2, "layer_decay": 0.8, "backbone": "test_vit", "drop_rate": 0.2},
+    ],
+)
+def test_a_training_resumed_after_any_epoch_is_the_one_never_stopped(
+    fields: dict[str, object], data: ImageData, folds: Folds, tmp_path: Path
+) -> None:
+    recipe = replace(RECIPE, **fields)  # type: ignore[arg-type]
+    whole = [row["val_loss"] for row in train(recipe, data, folds, 0, FoldFolder(tmp_path / "whole"), SETTING)]
+    folder = FoldFolder(tmp_path / "parts")
+    seen: list[float] = []
+    for _ in range(recipe.epochs):
+        rows = train(recipe, data, folds, 0, folder, SETTING)
+        if seen:
+            assert next(rows)["val_loss"] == seen[-1]
+        seen.append(next(rows)["val_loss"])
+        rows.close()
+    assert seen == whole
+    probs = load_array(folder.pred_probs)
+    again = predict_images(folder.weights, [data.train_paths[row] for row in folds.split(0)[1]])
+    np.testing.assert_allclose(again, probs, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_batch_that_does_not_fit_is_trained_in_parts_and_the_next_trial_knows(
+    data: ImageData, folds: Folds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forward, refused = Net.forward, []
+
+    def cramped(net: Net, images: torch.Tensor) -> torch.Tensor:
+        if len(images) > 3:
+            refused.append(len(images))
+            raise torch.OutOfMemoryError
+        return forward(net, images)
+
+    monkeypatch.setattr(Net, "forward", cramped)
+    setting = Setting(micro_batches=tmp_path / "micro_batches.json")
+    rows = list(train(replace(RECIPE, epochs=1), data, folds, 0, FoldFolder(tmp_path / "one"), setting))
+    assert rows[-1]["micro_batch"] == 2
+    assert not rows[-1]["diverged"]
+    assert "micro-batches of 2" in capsys.readouterr().out
+    refused.clear()
+    again = list(train(replace(RECIPE, epochs=1), data, folds, 0, FoldFolder(tmp_path / "two"), setting))
+    assert again[-1]["train_loss"] == pytest.approx(rows[-1]["train_loss"], rel=0.2)
+    assert all(rows > 3 for rows in refused), "only validation still tries whole batches"
+    assert "micro-batches" not in capsys.readouterr().out
