@@ -37,6 +37,14 @@ SCHEDULES: dict[str, tuple[str, ...]] = {
 }
 """Each with the fields that belong to it. `trainables/schedules.py`."""
 
+MIXES: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "mixup": ("mix_prob", "mix_alpha"),
+    "cutmix": ("mix_prob", "mix_alpha"),
+    "fmix": ("mix_prob", "mix_alpha"),
+}
+"""Each with the fields that belong to it. `trainables/mixing.py`."""
+
 MOST_VIEWS = 8
 """Each family has this many test-time views; view 1 is always the plain image."""
 
@@ -87,6 +95,12 @@ class Recipe:
     tta_count: int = 1
     """Test-time views averaged in a prediction. It is a prefix of one nested list, so it costs no training."""
     augment: str = "flips"
+    mix: str = "none"
+    """One of `MIXES`: two images of a batch in one, their labels as shares."""
+    mix_prob: float = 1.0
+    """Of a batch being mixed."""
+    mix_alpha: float = 1.0
+    """Of the Beta distribution that the shares are drawn from; small ones mix little."""
     weight_decay: float = 0.05
     optimizer: str = "adamw"
     """One of `OPTIMIZERS`."""
@@ -141,6 +155,7 @@ class Recipe:
         problems += [
             *self._kind_problems("loss", LOSSES),
             *self._kind_problems("schedule", SCHEDULES),
+            *self._kind_problems("mix", MIXES),
             *self._kind_problems("optimizer", dict.fromkeys(OPTIMIZERS, ())),
             *self._contradictions(),
         ]
@@ -225,6 +240,8 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "head_epochs": (0, 10_000, ""),
     "drop_rate": (0.0, _BELOW_ONE, ""),
     "drop_path_rate": (0.0, _BELOW_ONE, ""),
+    "mix_prob": (_ABOVE_ZERO, 1.0, ""),
+    "mix_alpha": (_ABOVE_ZERO, 100.0, ""),
     "weight_decay": (0.0, 1.0, ""),
     "seed": (0, 2**31 - 1, ""),
 }

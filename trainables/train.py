@@ -36,6 +36,7 @@ from trainables.data.kaggle import ImageData, check_data, load_data
 from trainables.layout import FoldFolder, SearchFolder, load_json, save_array, save_json, write_whole
 from trainables.losses.of_recipe import check_losses, loss_of
 from trainables.memory import micro_batch, remember
+from trainables.mixing import mix
 from trainables.optimizers import optimizer_of
 from trainables.predict import device, nested_means, view_probs
 from trainables.schedules import learning_rate
@@ -147,7 +148,7 @@ def _train_epoch(
         for group in training.optimizer.param_groups:
             group["lr"] = rate * group["lr_scale"]
         batch, labels = batch.to(where, non_blocking=True), labels.to(where, non_blocking=True)
-        total += stepper.step(batch, labels) * len(labels)
+        total += stepper.step(*mix(recipe, batch, labels, training.build.n_classes)) * len(labels)
         count += len(labels)
         if training.average:
             training.average.update(training.net, step=step)

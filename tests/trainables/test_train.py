@@ -162,7 +162,7 @@ def test_the_loop_s_command_refuses_bad_input(
 @pytest.mark.parametrize(
     "fields",
     [
-        {"optimizer": "sgd", "sam_rho": 0.05, "schedule": "cosine_restarts", "restart_epochs": 2},
+        {"optimizer": "sgd", "sam_rho": 0.05, "schedule": "cosine_restarts", "restart_epochs": 2, "mix": "fmix"},
         {"optimizer": "adabelief", "schedule": "plateau", "plateau_patience": 0, "clip_norm": 1.0},
         {"ema_decay": 0.9, "head_epochs": 2, "layer_decay": 0.8, "backbone": "test_vit", "drop_rate": 0.2},
     ],
