@@ -27,7 +27,7 @@ import pandas as pd
 
 from analysis.summary import true_labels
 from benchmarks.noise import NOISES
-from benchmarks.ranking import CANDIDATES, LOSS, RAW, mean_and_se, regrets, rho, with_means
+from benchmarks.ranking import CANDIDATES, CONTROL, LOSS, RAW, mean_and_se, regrets, rho, with_means
 from cluster.asha import rung_epochs
 from search_spaces import Recipe, load_space
 from trainables import scores
@@ -111,13 +111,14 @@ def read_case(case: Case, recipes: Sequence[Recipe], final_folds: int) -> dict[s
     data = kaggle.load_data(case.root)
     labels = data.labels[Folds.load(case.folds).split(0)[1]]
     known = true_labels(case.root, data.test_ids) is not None
-    numbers: dict[str, list[list[float]]] = {name: [] for name in (RAW, *CANDIDATES)}
+    numbers: dict[str, list[list[float]]] = {name: [] for name in (CONTROL, RAW, *CANDIDATES)}
     ends = []
     for number, recipe in enumerate(recipes):
         folders = [case.kept / f"{number:03d}" / f"fold{fold}" for fold in range(final_folds)]
         stored = [load_json(folder / "study.json") for folder in folders]
         ends.append(float(np.mean([each["end"] for each in (stored if known else stored[1:] or stored)])))
         epochs = load_array(folders[0] / "study.npy")
+        numbers[CONTROL].append([recipe.t1] * recipe.epochs)
         numbers[RAW].append(_whole(stored[0]["raw"], recipe))
         for name, candidate in CANDIDATES.items():
             numbers[name].append(_whole([candidate(probs, labels, recipe) for probs in epochs], recipe))

@@ -31,6 +31,8 @@ def softmax_probs(probs: NDArray[np.floating], recipe: Recipe) -> NDArray[np.flo
 
 
 RAW = "the training loss itself"
+CONTROL = "t1 alone, nothing measured"
+"""The training loss is the smaller, the smaller t1 is; what it ranks by that, the bare t1 ranks as well."""
 LOSS, ERROR = "NLL, link, temperature (val_loss)", "error rate (val_accuracy)"
 
 CANDIDATES: dict[str, Callable[[NDArray[np.floating], Labels, Recipe], float]] = {
