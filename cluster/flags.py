@@ -19,7 +19,11 @@ def read_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
         description="Search hyperparameters on fold 0, promote the best trials to all folds, ensemble them.",
     )
     add = parser.add_argument
-    add("--space", default="digits", help="digits, leaves, cassava, or a .py file that defines SPACE (default: digits)")
+    add(
+        "--space",
+        default="digits",
+        help="digits, leaves, cassava, diary/NAME, or a .py file that defines SPACE (default: digits)",
+    )
     add("--data", default="digits", help="folder in the Kaggle layout, or 'digits' (default)")
     add("--out", type=Path, help="folder for all results (default: runs/SPACE-TIME)")
     add("--trials", type=int, help="recipes to try (default: the space's)")

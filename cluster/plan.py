@@ -179,6 +179,7 @@ def _described(plan: Plan, space: Space) -> str:
             f"data       {data.root}: {images}",
             f"folds      {plan.folds.count}, stratified, {_duplicates(plan)}, hash {plan.folds.hash}",
             f"space      {space.name}: {', '.join(space.values('backbone'))}",
+            *_expected(space),
             f"search     {len(plan.recipes)} trials of at most {plan.epochs} epochs on fold 0, ASHA on {plan.metric} "
             f"(grace {GRACE_EPOCHS}, factor {REDUCTION_FACTOR}, rungs {', '.join(map(str, plan.rungs)) or 'none'}): "
             f"at most {without} epochs",
@@ -186,6 +187,15 @@ def _described(plan: Plan, space: Space) -> str:
             f"out        {plan.search.path}",
         )
     )
+
+
+def _expected(space: Space) -> list[str]:
+    """What was found before, where the space says so."""
+    return [
+        f"expected   {accuracy:.4f} ± {space.expected_se:.4f} with "
+        + ", ".join(f"{name} {value}" for name, value in fields.items())
+        for fields, accuracy in space.expected
+    ]
 
 
 def _duplicates(plan: Plan) -> str:

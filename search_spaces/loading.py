@@ -12,23 +12,34 @@ from search_spaces.errors import InputError
 from search_spaces.space import Space
 
 _NAMES = ("digits", "leaves", "cassava")
+_DIARY = "diary"
 
 
 def space_names() -> tuple[str, ...]:
-    """The spaces that come with leafsearch."""
+    """The spaces to search in."""
     return _NAMES
+
+
+def diary_names() -> tuple[str, ...]:
+    """The cassava diary's experiments, each a grid: `diary/t1` and so on."""
+    folder = Path(__file__).parent / _DIARY
+    return tuple(f"{_DIARY}/{path.stem}" for path in sorted(folder.glob("*.py")) if path.stem not in _NO_SPACES)
+
+
+_NO_SPACES = ("__init__", "family")
 
 
 def load_space(name: str) -> Space:
     """The `SPACE` of `search_spaces/NAME.py`, or of the Python file that `name` is a path of."""
-    if name in _NAMES:
-        return _space_of(importlib.import_module(f"search_spaces.{name}"), name)
+    known = (*_NAMES, *diary_names())
+    if name in known:
+        return _space_of(importlib.import_module(f"search_spaces.{name.replace('/', '.')}"), name)
     path = Path(name)
     if path.suffix == ".py" and path.is_file():
         return _space_of(_import_file(path), name)
-    near = difflib.get_close_matches(name, _NAMES, n=1)
+    near = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise InputError(f"--space must be one of {', '.join(_NAMES)}, or a .py file that exists; got {name!r}.{hint}")
+    raise InputError(f"--space must be one of {', '.join(known)}, or a .py file that exists; got {name!r}.{hint}")
 
 
 def _import_file(path: Path) -> ModuleType:

@@ -74,7 +74,8 @@ class Only:
 class LinearScaling:
     """A learning rate around the linear-scaling rule (arXiv 1706.02677): `base * batch_size / per`, times a factor.
 
-    The factor is log-uniform in [low, high]. The result is rounded to 3 significant digits.
+    The factor is log-uniform in [low, high]; with both 1 the rule alone decides. The result is rounded to 3
+    significant digits.
     """
 
     base: float
@@ -83,8 +84,8 @@ class LinearScaling:
     high: float = 2.0
 
     def __post_init__(self) -> None:
-        if not (0 < self.low < self.high and self.base > 0 and self.per > 0):
-            raise InputError(f"LinearScaling: base, per > 0 and 0 < low < high must hold, got {self!r}")
+        if not (0 < self.low <= self.high and self.base > 0 and self.per > 0):
+            raise InputError(f"LinearScaling: base, per > 0 and 0 < low <= high must hold, got {self!r}")
 
     def sample(self, rng: random.Random, drawn: Mapping[str, Any]) -> float:
         factor = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from search_spaces.backbones import fits
@@ -31,6 +32,12 @@ class Space:
     epochs: int
     promote: int
     gpus_per_trial: float = 0.0
+    grid: bool = False
+    """Every combination of the `Choice`s once, in their order, in place of random draws."""
+    expected: tuple[tuple[Mapping[str, Any], float], ...] = ()
+    """What was found before: some fields, and the accuracy with them."""
+    expected_se: float = 0.0
+    """Standard error of those accuracies."""
 
     def __post_init__(self) -> None:
         check_names(self.fields)
@@ -58,6 +65,10 @@ class Space:
         good = tuple({name: value for name, value in r.items() if name not in constants} for r in self.known_good)
         return replace(self, fields={**self.fields, **constants}, known_good=good)
 
+    def of_size(self, trials: int) -> Space:
+        """The same space for a search of so many trials."""
+        return replace(self, trials=trials)
+
     def keeping_backbones(self, keep: Callable[[str], bool]) -> Space:
         """The same space without the backbones that `keep` refuses, and without the recipes that name them."""
         kept = [name for name in self.values("backbone") if keep(name)]
@@ -70,6 +81,13 @@ class Space:
         """The `known_good` recipes, completed with the space's constants."""
         constants = {name: value for name, value in self.fields.items() if not isinstance(value, Range)}
         return [Recipe.from_dict({"epochs": self.epochs, **constants, **good}) for good in self.known_good]
+
+    def combinations(self) -> list[Recipe]:
+        """Every combination of the `Choice`s whose image size the backbone takes; the last field varies fastest."""
+        choices = {name: field.values for name, field in self.fields.items() if isinstance(field, Choice)}
+        decided = [dict(zip(choices, values, strict=True)) for values in product(*choices.values())]
+        fitting = [d for d in decided if fits({**self.fields, **d}["backbone"], {**self.fields, **d}["image_size"])]
+        return [replace(self, fields={**self.fields, **each}).sample(random.Random(0)) for each in fitting]
 
     def sample(self, rng: random.Random) -> Recipe:
         """One recipe at random; its image size is drawn among those that its backbone takes."""
@@ -89,6 +107,11 @@ class Space:
 
         Recipe i depends only on the space, the seed and i, so a longer search begins as a shorter one does.
         """
+        if self.grid:
+            combinations = self.combinations()
+            if count > len(combinations):
+                raise InputError(f"The grid {self.name!r} has {len(combinations)} recipes, not {count}")
+            return combinations[:count]
         rng = random.Random(f"leafsearch recipes {seed}")
         chosen: dict[str, Recipe] = {}
         for recipe in self.seeds():
