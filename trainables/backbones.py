@@ -14,6 +14,7 @@ import timm
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
+from timm.models._registry import _deprecated_models  # timm publishes its renamings nowhere else
 from torch import Tensor, nn
 
 from search_spaces.backbones import size_step
@@ -165,6 +166,9 @@ def check_backbones(names: Iterable[str], pretrained: bool) -> None:
         architecture, _, tag = name.partition(".")
         known = timm.list_models(pretrained=True) if tag or pretrained else timm.list_models()
         if name in known or (not tag and timm.is_model(name) and (not pretrained or timm.is_model_pretrained(name))):
+            continue
+        if name in _deprecated_models:
+            problems.append(f"{name!r} (timm's old name of {_deprecated_models[name]})")
             continue
         near = difflib.get_close_matches(name, known, n=3) or difflib.get_close_matches(architecture, known, n=3)
         problems.append(f"{name!r}" + (f" (nearest: {', '.join(near)})" if near else ""))

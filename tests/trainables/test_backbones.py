@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,16 @@ def test_the_net_normalises_itself() -> None:
         [0.4, 0.5, 0.6]
     ).view(1, 3, 1, 1)
     torch.testing.assert_close(seen[0], wanted)
+
+
+@pytest.mark.parametrize(
+    ("old", "now"),
+    [
+        ("tf_efficientnet_b3_ns", "tf_efficientnet_b3.ns_jft_in1k"),
+        ("swsl_resnext50_32x4d", "resnext50_32x4d.fb_swsl_ig1b_ft_in1k"),
+    ],
+)
+def test_an_old_name_of_timm_is_refused_with_its_present_one(old: str, now: str) -> None:
+    with pytest.raises(InputError, match=f"old name of {re.escape(now)}"):
+        check_backbones([old], pretrained=True)
+    check_backbones([now], pretrained=True)
