@@ -1,6 +1,6 @@
 """Focal cosine loss: the angle between logits and target, with a little focal loss of the normalised logits.
 
-Kim, Choi, Kim et al.: Data-Efficient Deep Learning Method for Image Classification Using
+Kim, Kim, Lee, Song, Park: Data-Efficient Deep Learning Method for Image Classification Using
 Data Augmentation, Focal Cosine Loss, and Ensemble, arXiv 2007.07805.
 
     1 - cos(a, y)  +  weight * focal(softmax(a / |a|), y; gamma)
