@@ -12,6 +12,9 @@ from trainables.trial import Trial
 RULED_OUT_BEYOND = 2.58
 """Standard errors: 99 % for one comparison, since every member is looked at after every fold."""
 
+HELPS_BEYOND = 1.0
+"""Standard errors: any second opinion moves a mix a little, a hopeless one too."""
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -37,8 +40,8 @@ def best(standings: Sequence[Standing], count: int) -> list[int]:
 def ruled_out(pred_probs: Mapping[int, Probs], labels: Labels, metric: str) -> list[int]:
     """The members that the folds so far already rule out, by number, from probabilities (N, K) of the same N images.
 
-    Ruled out is who is behind the leader by more than 2.58 standard errors of the paired difference, and does not
-    make the leader better in an even mean with it either: an ensemble may want a member that is worse alone. The
+    Ruled out is who is behind the leader by more than 2.58 standard errors of the paired difference, and whose
+    even mix with the leader is not ahead of it by one either: an ensemble may want a member that is worse alone. The
     images should be of folds that chose nobody. The leader always stays.
     """
     goods = {number: goods_by_image(metric, probs, labels) for number, probs in pred_probs.items()}
@@ -46,8 +49,8 @@ def ruled_out(pred_probs: Mapping[int, Probs], labels: Labels, metric: str) -> l
     out = []
     for number, probs in pred_probs.items():
         difference = paired(goods[leader], goods[number])
-        with_leader = goods_by_image(metric, (pred_probs[leader] + probs) / 2, labels)
-        if difference.behind > RULED_OUT_BEYOND * difference.se and with_leader.mean() <= goods[leader].mean():
+        gain = paired(goods_by_image(metric, (pred_probs[leader] + probs) / 2, labels), goods[leader])
+        if difference.behind > RULED_OUT_BEYOND * difference.se and gain.behind <= HELPS_BEYOND * gain.se:
             out.append(number)
     return out
 
