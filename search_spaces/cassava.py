@@ -44,7 +44,7 @@ SPACE = Space(
         "t2": Uniform(1.0, 2.0),
         "smoothing": Choice(0.0, 0.0125, 0.0375, 0.075, 0.125),
         "tta_count": Choice(1, 2, 3, 5, 8),
-        "augment": "flips",
+        "augment": Choice("diary", "flips", "rand_augment"),
         "weight_decay": 0.01,
     },
     known_good=(
@@ -57,6 +57,7 @@ SPACE = Space(
             "t2": 1.5,
             "smoothing": 0.0125,
             "tta_count": 5,
+            "augment": "diary",
         },
         {
             "backbone": "vit_base_patch16_384.augreg_in21k_ft_in1k",
@@ -67,6 +68,7 @@ SPACE = Space(
             "t2": 1.4,
             "smoothing": 0.075,
             "tta_count": 5,
+            "augment": "flips",
         },
     ),
     trials=40,

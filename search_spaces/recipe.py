@@ -13,8 +13,22 @@ from typing import Any
 from search_spaces.backbones import fits, size_step
 from search_spaces.errors import InputError
 
-AUGMENTS = ("shifts", "flips")
-"""Families of training augmentations and test-time views: small moves (digits, text), or flips and crops (leaves)."""
+AUGMENTS: dict[str, tuple[str, ...]] = {
+    "flips": (),
+    "shifts": (),
+    "diary": (),
+    "diary_reduced": (),
+    "rand_augment": ("rand_augment_n", "rand_augment_m"),
+    "auto_augment": (),
+}
+"""Each with the fields that belong to it. `trainables/augment.py`. All but `shifts`, which is for digits and text, take
+an image for the same thing when it is mirrored or turned, in test-time views too."""
+
+FITS: dict[str, tuple[str, ...]] = {"resize": (), "center_crop": ()}
+"""How an image becomes square where nothing is drawn at random."""
+
+SAMPLINGS: dict[str, tuple[str, ...]] = {"natural": (), "sqrt": (), "balanced": ()}
+"""How often a class is trained on: as often as it is, as the square root of that, or as often as any other."""
 
 LOSSES: dict[str, tuple[str, ...]] = {
     "bi_tempered": ("t1", "t2"),
@@ -95,6 +109,19 @@ class Recipe:
     tta_count: int = 1
     """Test-time views averaged in a prediction. It is a prefix of one nested list, so it costs no training."""
     augment: str = "flips"
+    """One of `AUGMENTS`."""
+    rand_augment_n: int = 2
+    """Operations in a row of RandAugment (arXiv 1909.13719)."""
+    rand_augment_m: int = 9
+    """Their magnitude, in [0, 30]."""
+    plain_first_epochs: int = 0
+    """First epochs without augmentation and mixing."""
+    plain_last_epochs: int = 0
+    """Last epochs without augmentation and mixing."""
+    fit: str = "resize"
+    """One of `FITS`."""
+    sampling: str = "natural"
+    """One of `SAMPLINGS`. Any but the natural draws with replacement, as many rows an epoch."""
     mix: str = "none"
     """One of `MIXES`: two images of a batch in one, their labels as shares."""
     mix_prob: float = 1.0
@@ -156,11 +183,12 @@ class Recipe:
             *self._kind_problems("loss", LOSSES),
             *self._kind_problems("schedule", SCHEDULES),
             *self._kind_problems("mix", MIXES),
+            *self._kind_problems("augment", AUGMENTS),
+            *self._kind_problems("fit", FITS),
+            *self._kind_problems("sampling", SAMPLINGS),
             *self._kind_problems("optimizer", dict.fromkeys(OPTIMIZERS, ())),
             *self._contradictions(),
         ]
-        if self.augment not in AUGMENTS:
-            problems.append(f"augment must be one of {', '.join(AUGMENTS)}, got {self.augment!r}")
         if self.freeze_bn and not self.pretrained:
             problems.append("freeze_bn must be false where pretrained is false: there are no statistics to keep")
         if not fits(self.backbone, self.image_size):
@@ -189,7 +217,16 @@ class Recipe:
             problems.append(f"ousm_drop must be less than batch_size {self.batch_size}, got {self.ousm_drop}")
         if self.head_epochs and self.head_epochs >= self.epochs:
             problems.append(f"head_epochs must be less than epochs {self.epochs}, got {self.head_epochs}")
+        plain = self.plain_first_epochs + self.plain_last_epochs
+        if plain and plain >= self.epochs:
+            problems.append(
+                f"plain_first_epochs + plain_last_epochs must be less than epochs {self.epochs}, got {plain}"
+            )
         return problems
+
+    def augments(self, epoch: int) -> bool:
+        """Whether training images are augmented and mixed in an epoch, from 1 on."""
+        return self.plain_first_epochs < epoch <= self.epochs - self.plain_last_epochs
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, read back by `from_dict`."""
@@ -229,6 +266,10 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "ousm_drop": (0, 4095, " rows"),
     "ohem_keep": (_ABOVE_ZERO, 1.0, ""),
     "tta_count": (1, MOST_VIEWS, " views"),
+    "rand_augment_n": (1, 10, " operations"),
+    "rand_augment_m": (0, 30, ""),
+    "plain_first_epochs": (0, 10_000, ""),
+    "plain_last_epochs": (0, 10_000, ""),
     "sam_rho": (0.0, 1.0, ""),
     "clip_norm": (0.0, math.inf, ""),
     "ema_decay": (0.0, _BELOW_ONE, ""),

@@ -66,7 +66,7 @@ def predict_images(
     """Class probabilities (N, K) of image files by one weight file, with its recipe's own TTA count."""
     torch.set_num_threads(threads)
     net, recipe = load_net(weights)
-    loader = plain_loader(PlainImages(paths, recipe.image_size), recipe.batch_size, loader_workers)
+    loader = plain_loader(PlainImages(paths, recipe), recipe.batch_size, loader_workers)
     probs = view_probs(net.to(device()), loader, recipe, recipe.tta_count, lambda logits: on_batch(len(logits)))
     mean: NDArray[np.float32] = nested_means(probs)[-1]
     return mean

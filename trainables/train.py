@@ -82,7 +82,7 @@ def train(
         torch.use_deterministic_algorithms(True)
     train_rows, val_rows = folds.split(fold)
     paths = data.train_paths
-    val_images = PlainImages([paths[row] for row in val_rows], recipe.image_size)
+    val_images = PlainImages([paths[row] for row in val_rows], recipe)
     training = _begin(recipe, data, folds.hash, folder, setting)
     if training.rows:
         yield training.rows[-1]
@@ -93,14 +93,7 @@ def train(
                 return
             started = time.perf_counter()
             seed = zlib.crc32(f"{recipe.seed} {fold}".encode())
-            images = TrainingImages(
-                [paths[row] for row in train_rows],
-                data.labels[train_rows],
-                recipe.augment,
-                recipe.image_size,
-                seed,
-                epoch,
-            )
+            images = TrainingImages([paths[row] for row in train_rows], data.labels[train_rows], recipe, seed, epoch)
             train_loss, micro_batch = _train_epoch(training, recipe, images, epoch, seed, setting)
             row: Row = {"epoch": epoch, "train_loss": train_loss, "micro_batch": micro_batch}
             row |= _score_epoch(
@@ -139,7 +132,7 @@ def _train_epoch(
         lambda rows: _say_halved(recipe, setting, where, rows),
     )
     torch.manual_seed(zlib.crc32(f"{seed} {epoch}".encode()))  # dropout: the same after a resume as without one
-    loader = training_loader(images, recipe.batch_size, seed + epoch, setting.loader_workers)
+    loader = training_loader(images, recipe, seed + epoch, setting.loader_workers)
     val_losses = [row["val_loss"] for row in training.rows]
     steps = len(loader)
     total, count = torch.zeros((), device=where), 0
@@ -148,7 +141,8 @@ def _train_epoch(
         for group in training.optimizer.param_groups:
             group["lr"] = rate * group["lr_scale"]
         batch, labels = batch.to(where, non_blocking=True), labels.to(where, non_blocking=True)
-        total += stepper.step(*mix(recipe, batch, labels, training.build.n_classes)) * len(labels)
+        mixed = mix(recipe, batch, labels, training.build.n_classes) if recipe.augments(epoch) else (batch, labels)
+        total += stepper.step(*mixed) * len(labels)
         count += len(labels)
         if training.average:
             training.average.update(training.net, step=step)

@@ -57,6 +57,9 @@ VIEWS: dict[str, tuple[View, ...]] = {
 }
 
 
-def view(family: str, number: int, batch: Tensor) -> Tensor:
-    """View `number` (from 1) of a plain batch (n, S, S, 3) uint8; the same shape and type."""
-    return VIEWS[family][number - 1](batch)
+def view(augment: str, number: int, batch: Tensor) -> Tensor:
+    """View `number` (from 1) of a plain batch (n, S, S, 3) uint8; the same shape and type.
+
+    What was trained mirrored is looked at mirrored.
+    """
+    return VIEWS["shifts" if augment == "shifts" else "flips"][number - 1](batch)

@@ -22,7 +22,7 @@ _SHARED = {
     "learning_rate": LinearScaling(1e-4, 32, 1.0, 1.0),
     "optimizer": "adam",
     "weight_decay": 0.0,
-    "augment": "flips",
+    "augment": "diary",
 }
 
 SMOOTHING = 0.0125

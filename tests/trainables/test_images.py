@@ -1,11 +1,18 @@
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from search_spaces.recipe import AUGMENTS
-from trainables.data.images import PlainImages, TrainingImages, training_loader
+from search_spaces import InputError, Recipe
+from search_spaces.recipe import AUGMENTS, SAMPLINGS
+from trainables import augment
+from trainables.data.images import PlainImages, TrainingImages, sampled_rows, training_loader
 from trainables.data.kaggle import load_data
+
+RECIPE = Recipe(backbone="test_vit", image_size=16, batch_size=5, learning_rate=1e-3, epochs=6)
+PHOTO = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
 
 
 @pytest.mark.parametrize("family", AUGMENTS)
@@ -13,7 +20,9 @@ def test_a_view_depends_on_seed_epoch_and_row_alone(family: str, stripes: Path) 
     data = load_data(stripes)
 
     def images(seed: int, epoch: int) -> TrainingImages:
-        return TrainingImages(data.train_paths, data.labels, family, 24, seed, epoch)
+        return TrainingImages(
+            data.train_paths, data.labels, replace(RECIPE, augment=family, image_size=32), seed, epoch
+        )
 
     one, again, later, other = images(0, 1), images(0, 1), images(0, 2), images(1, 1)
     first = [one[row][0] for row in range(16)]
@@ -21,25 +30,96 @@ def test_a_view_depends_on_seed_epoch_and_row_alone(family: str, stripes: Path) 
     assert all(torch.equal(a, b) for a, b in zip(first, backwards, strict=True))
     assert not all(torch.equal(first[row], later[row][0]) for row in range(16))
     assert not all(torch.equal(first[row], other[row][0]) for row in range(16))
-    assert first[0].shape == (24, 24, 3)
+    assert first[0].shape == (32, 32, 3)
     assert first[0].dtype == torch.uint8
 
 
 def test_a_last_batch_of_one_is_left_out(stripes: Path) -> None:
     data = load_data(stripes)
-    images = TrainingImages(data.train_paths, data.labels, "flips", 16, 0, 1)
-    assert [len(labels) for _, labels in training_loader(images, 5, 0, 0)] == [5, 5, 5]
-    assert [len(labels) for _, labels in training_loader(images, 7, 0, 0)] == [7, 7, 2]
+    images = TrainingImages(data.train_paths, data.labels, RECIPE, 0, 1)
+    assert [len(labels) for _, labels in training_loader(images, RECIPE, 0, 0)] == [5, 5, 5]
+    assert [len(labels) for _, labels in training_loader(images, replace(RECIPE, batch_size=7), 0, 0)] == [7, 7, 2]
 
 
 def test_the_order_depends_on_its_seed(stripes: Path) -> None:
     data = load_data(stripes)
-    images = TrainingImages(data.train_paths, data.labels, "flips", 16, 0, 1)
-    orders = [torch.cat([labels for _, labels in training_loader(images, 8, seed, 0)]).tolist() for seed in (1, 1, 2)]
+    images = TrainingImages(data.train_paths, data.labels, RECIPE, 0, 1)
+    orders = [
+        torch.cat([labels for _, labels in training_loader(images, replace(RECIPE, batch_size=8), seed, 0)]).tolist()
+        for seed in (1, 1, 2)
+    ]
     assert orders[0] == orders[1] != orders[2]
 
 
 def test_plain_images_are_only_resized(stripes: Path) -> None:
-    images = PlainImages(load_data(stripes).train_paths, 16)
+    images = PlainImages(load_data(stripes).train_paths, RECIPE)
     assert images[0].shape == (16, 16, 3)
     assert (images[0][0] == 255).all()  # the first stripe runs across
+
+
+@pytest.mark.parametrize("name", AUGMENTS)
+def test_a_seeded_view_leaves_the_global_generator_alone(name: str) -> None:
+    view = augment.training(replace(RECIPE, augment=name), 1)
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    seen = [view(PHOTO, seed) for seed in range(8)]
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(np.array_equal(each, view(PHOTO, seed)) for seed, each in enumerate(seen))
+    assert len({each.tobytes() for each in seen}) > 1
+    assert {(each.shape, str(each.dtype)) for each in seen} == {((16, 16, 3), "uint8")}
+
+
+def test_rand_augment_is_as_strong_as_it_is_asked_to_be() -> None:
+    def change(magnitude: int) -> float:
+        recipe = replace(RECIPE, augment="rand_augment", rand_augment_n=3, rand_augment_m=magnitude)
+        weak, bare = augment.training(recipe, 1), augment.training(replace(RECIPE, augment="auto_augment"), 1).moves
+        changes = []
+        for seed in range(40):
+            bare.set_random_seed(seed)
+            changes.append(np.abs(weak(PHOTO, seed).astype(float) - bare(image=PHOTO)["image"]).mean())
+        return float(np.mean(changes))
+
+    assert change(30) > change(3)
+
+
+def test_the_first_and_last_epochs_can_go_without() -> None:
+    recipe = replace(RECIPE, plain_first_epochs=1, plain_last_epochs=2)
+    plain = augment.plain(recipe)(PHOTO)
+    same = [np.array_equal(augment.training(recipe, epoch)(PHOTO, 3), plain) for epoch in range(1, 7)]
+    assert same == [True, False, False, False, True, True] == [not recipe.augments(epoch) for epoch in range(1, 7)]
+    with pytest.raises(InputError, match=r"must be less than epochs 6, got 6"):
+        replace(recipe, plain_first_epochs=4)
+
+
+def test_a_centre_crop_keeps_the_proportions() -> None:
+    square = np.zeros((40, 80, 3), np.uint8)
+    square[10:30, 30:50] = 255  # a square in the middle
+    for fit, sides in (("resize", (10, 5)), ("center_crop", (10, 10))):
+        lit = augment.plain(replace(RECIPE, image_size=20, fit=fit))(square)[:, :, 0] > 127
+        assert (lit.any(1).sum(), lit.any(0).sum()) == sides
+
+
+@pytest.mark.parametrize(
+    ("sampling", "shares"), [("natural", (0.9, 0.1)), ("sqrt", (0.75, 0.25)), ("balanced", (0.5, 0.5))]
+)
+def test_classes_are_sampled_as_asked(sampling: str, shares: tuple[float, float]) -> None:
+    labels = np.repeat([0, 1], [9000, 1000])
+    rows = sampled_rows(labels, sampling, torch.Generator().manual_seed(0))
+    assert len(rows) == len(labels)
+    assert np.bincount(labels[rows]) / len(rows) == pytest.approx(shares, abs=0.02)
+    assert sampling in SAMPLINGS
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"augment": "rand_augmnt"}, "did you mean 'rand_augment'"),
+        ({"rand_augment_m": 20}, "rand_augment_m belongs to another augment"),
+        ({"augment": "rand_augment", "rand_augment_m": 31}, r"must be in \[0, 30\]"),
+        ({"fit": "crop"}, "fit must be one of resize, center_crop"),
+        ({"sampling": "equal"}, "sampling must be one of natural, sqrt, balanced"),
+    ],
+)
+def test_what_no_pipeline_is_is_refused(change: dict[str, object], rule: str) -> None:
+    with pytest.raises(InputError, match=rule):
+        replace(RECIPE, **change)  # type: ignore[arg-type]

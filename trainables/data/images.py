@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from search_spaces.recipe import Recipe
 from trainables import augment
 
 
@@ -25,47 +26,55 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 
 
 class PlainImages(Dataset[Tensor]):
-    """Images to predict: each resized, nothing else."""
+    """Images to predict: each made square, nothing else."""
 
-    def __init__(self, paths: Sequence[Path], image_size: int) -> None:
+    def __init__(self, paths: Sequence[Path], recipe: Recipe) -> None:
         self._paths = list(paths)
-        self._transform = augment.plain(image_size)
+        self._view = augment.plain(recipe)
 
     def __len__(self) -> int:
         return len(self._paths)
 
     def __getitem__(self, row: int) -> Tensor:
-        return torch.from_numpy(augment.apply(self._transform, read_image(self._paths[row])))
+        return torch.from_numpy(self._view(read_image(self._paths[row])))
 
 
 class TrainingImages(Dataset[tuple[Tensor, int]]):
     """Augmented images with their labels. An image's view depends on (seed, epoch, row) and on nothing else."""
 
-    def __init__(
-        self, paths: Sequence[Path], labels: NDArray[np.int64], family: str, image_size: int, seed: int, epoch: int
-    ) -> None:
+    def __init__(self, paths: Sequence[Path], labels: NDArray[np.int64], recipe: Recipe, seed: int, epoch: int) -> None:
         self._paths = list(paths)
-        self._labels = labels
-        self._transform = augment.augmented(family, image_size)
+        self.labels = labels
+        self._view = augment.training(recipe, epoch)
         self._seed = f"{seed} {epoch}"
 
     def __len__(self) -> int:
         return len(self._paths)
 
     def __getitem__(self, row: int) -> tuple[Tensor, int]:
-        view = augment.apply(self._transform, read_image(self._paths[row]), zlib.crc32(f"{self._seed} {row}".encode()))
-        return torch.from_numpy(np.ascontiguousarray(view)), int(self._labels[row])
+        view = self._view(read_image(self._paths[row]), zlib.crc32(f"{self._seed} {row}".encode()))
+        return torch.from_numpy(np.ascontiguousarray(view)), int(self.labels[row])
 
 
-def training_loader(images: TrainingImages, batch_size: int, order_seed: int, workers: int) -> DataLoader:  # type: ignore[type-arg]
+def training_loader(images: TrainingImages, recipe: Recipe, order_seed: int, workers: int) -> DataLoader:  # type: ignore[type-arg]
     """Shuffled batches of (images (n, S, S, 3) uint8, labels (n,)); a last batch of one image is left out.
 
     One image alone has no statistics for BatchNorm.
     """
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(order_seed)).tolist()
-    if len(order) % batch_size == 1 and len(order) > 1:
+    order = sampled_rows(images.labels, recipe.sampling, torch.Generator().manual_seed(order_seed))
+    if len(order) % recipe.batch_size == 1 and len(order) > 1:
         order = order[:-1]
-    return DataLoader(images, batch_size, sampler=order, num_workers=workers)
+    return DataLoader(images, recipe.batch_size, sampler=order, num_workers=workers)
+
+
+def sampled_rows(labels: NDArray[np.int64], sampling: str, generator: torch.Generator) -> list[int]:
+    """The rows of one epoch in their order: every row once, or as many drawn with replacement, by class."""
+    if sampling == "natural":
+        return list(torch.randperm(len(labels), generator=generator).tolist())
+    counts = np.bincount(labels)[labels]  # of a row's class
+    weights = counts ** {"sqrt": -0.5, "balanced": -1.0}[sampling]
+    drawn = torch.multinomial(torch.from_numpy(weights), len(labels), replacement=True, generator=generator)
+    return list(drawn.tolist())
 
 
 def plain_loader(images: PlainImages, batch_size: int, workers: int) -> DataLoader[Tensor]:

@@ -44,7 +44,7 @@ def _log_link(logits: Tensor, t: float) -> Tensor:
     scaled = (logits - logits.amax(-1, keepdim=True)).mul_(q)
     shift = _first_shift(scaled, t)  # (1 - t)(lambda - max a)
     one, before = torch.ones_like(q), math.inf
-    for _ in range(_MOST_STEPS):
+    for number in range(_MOST_STEPS):
         u = scaled - shift
         if t < 1.0:
             u.clamp_min_(precision.eps - 1.0)  # outside the support the probability is taken as tiny
@@ -53,10 +53,12 @@ def _log_link(logits: Tensor, t: float) -> Tensor:
         probs = log_probs.exp()
         mass = probs.sum(-1, keepdim=True)
         step = (mass.log() * -q).expm1_().mul_(mass).div_(probs.div_(u).sum(-1, keepdim=True))
-        excess = mass.amax().item() - 1.0
-        if not 0.1 * math.sqrt(precision.eps) < excess < before:  # near enough, or as near as rounding lets it; or NaN
-            break
-        before, shift = excess, shift - step
+        if number:  # the first step is hardly ever the last, and looking costs as much as computing
+            excess = mass.amax().item() - 1.0
+            if not 0.1 * math.sqrt(precision.eps) < excess < before:  # near enough, or as near as rounding lets; or NaN
+                break
+            before = excess
+        shift = shift - step
     return log_probs.addcdiv_(step.div_(q), u)
 
 

@@ -1,0 +1,94 @@
+"""A picture of every augmentation and every mixing, on the images of a data folder.
+
+python -m trainables.gallery --data FOLDER --out docs/augment.png [--image-size 128] [--seed 0]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from search_spaces.errors import InputError
+from search_spaces.recipe import AUGMENTS, MIXES, Recipe
+from trainables import augment
+from trainables.data.images import read_image
+from trainables.data.kaggle import ImageData, load_data
+from trainables.mixing import mix
+
+COLUMNS = 6
+_INCHES = 1.3
+
+Row = tuple[str, list[tuple[NDArray[np.uint8], str]]]
+"""A name, and images with what is written under them."""
+
+
+def rows(data: ImageData, image_size: int, seed: int) -> Iterator[Row]:
+    """One row for the plain images, one a pipeline, one a mixing, all of the same images of different classes."""
+    order = np.random.default_rng(seed).permutation(len(data.labels))
+    _, first = np.unique(data.labels[order], return_index=True)
+    chosen = np.concatenate([order[first], np.delete(order, first)])[:COLUMNS]  # one of every class, then any
+    images = [read_image(data.train_paths[row]) for row in chosen]
+    labels = data.labels[chosen]
+    recipe = Recipe(backbone="resnet18", image_size=image_size, batch_size=COLUMNS, learning_rate=1e-3, epochs=1)
+    plain = augment.plain(recipe)
+    yield "plain", [(plain(image), data.classes[label]) for image, label in zip(images, labels, strict=True)]
+    for name in AUGMENTS:
+        view = augment.training(replace(recipe, augment=name), 1)
+        yield name, [(view(image, seed + number), "") for number, image in enumerate(images)]
+    batch = torch.from_numpy(np.stack([plain(image) for image in images]))
+    for name in MIXES:
+        if name != "none":
+            torch.manual_seed(seed + 1)
+            mixed, shares = mix(replace(recipe, mix=name), batch, torch.from_numpy(labels), len(data.classes))
+            kept = [
+                f"{float(share[label]):.0%} {data.classes[label]}" for share, label in zip(shares, labels, strict=True)
+            ]
+            yield name, list(zip(mixed.round().to(torch.uint8).numpy(), kept, strict=True))
+
+
+def draw(drawn: list[Row], path: Path) -> None:
+    """One image a cell, the row's name at its left."""
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, cells = plt.subplots(
+        len(drawn), COLUMNS, figsize=(_INCHES * (COLUMNS + 1), (_INCHES + 0.15) * len(drawn)), layout="constrained"
+    )
+    for line, (name, shown) in zip(cells, drawn, strict=True):
+        for cell in line:
+            cell.set_axis_off()
+        line[0].text(-0.1, 0.5, name, transform=line[0].transAxes, ha="right", va="center", fontsize=9)
+        for cell, (image, below) in zip(line, shown, strict=False):
+            cell.imshow(image)
+            cell.text(0.5, -0.04, below, transform=cell.transAxes, ha="center", va="top", fontsize=7)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=100)
+    plt.close(figure)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; exit code 2 where the data cannot be used."""
+    parser = argparse.ArgumentParser(prog="python -m trainables.gallery", description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder in the Kaggle layout")
+    parser.add_argument("--out", type=Path, required=True, help="PNG file")
+    parser.add_argument("--image-size", type=int, default=128)
+    parser.add_argument("--seed", type=int, default=0)
+    flags = parser.parse_args(arguments)
+    try:
+        draw(list(rows(load_data(flags.data), flags.image_size, flags.seed)), flags.out)
+    except (InputError, OSError) as error:
+        print(f"trainables.gallery: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
