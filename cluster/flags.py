@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +27,13 @@ def read_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--data", default="digits", help="folder in the Kaggle layout, or 'digits' (default)")
     add("--out", type=Path, help="folder for all results (default: runs/SPACE-TIME)")
+    add(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="fields of every recipe, in place of what the space has, as in image_size=96 loss=focal",
+    )
     add("--trials", type=int, help="recipes to try (default: the space's)")
     add("--epochs", type=int, help="epochs of a whole training (default: the space's)")
     add("--promote", type=int, metavar="K", help="trials that earn all folds (default: the space's)")
@@ -72,6 +80,21 @@ def check_numbers(flags: argparse.Namespace, space: Space) -> None:
         problems.append("--resume needs --out, the search to go on with")
     if problems:
         raise InputError("The flags of a search must keep their ranges:", problems)
+
+
+def set_fields(words: Sequence[str]) -> dict[str, Any]:
+    """What `--set` decides: values are JSON where they can be, else text."""
+    malformed = [word for word in words if "=" not in word]
+    if malformed:
+        raise InputError("--set takes FIELD=VALUE, as in image_size=96; got:", malformed)
+    return {name: _value(text) for name, _, text in (word.partition("=") for word in words)}
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
 
 
 def command(flags: argparse.Namespace, out: Path) -> str:

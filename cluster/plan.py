@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.asha import GRACE_EPOCHS, REDUCTION_FACTOR, rung_epochs
-from cluster.flags import check_numbers, command
+from cluster.flags import check_numbers, command, set_fields
 from cluster.resources import Slots
 from search_spaces import InputError, Recipe, Space, load_space
 from trainables.backbones import check_backbones, check_downloads, check_drops, has_local_weights, local_weights
@@ -75,7 +75,7 @@ class Plan:
 
 def make_plan(flags: argparse.Namespace) -> Plan | None:
     """The checked plan. None where `--plan` asked for the words only."""
-    space = load_space(flags.space)
+    space = load_space(flags.space).fixed(**set_fields(flags.set))
     check_numbers(flags, space)
     space = _decided(space, flags)
     out = flags.out or Path("runs") / f"{space.name}-{time.strftime('%Y%m%d-%H%M%S')}"

@@ -21,8 +21,7 @@ AUGMENTS: dict[str, tuple[str, ...]] = {
     "rand_augment": ("rand_augment_n", "rand_augment_m"),
     "auto_augment": (),
 }
-"""Each with the fields that belong to it. `trainables/augment.py`. All but `shifts`, which is for digits and text, take
-an image for the same thing when it is mirrored or turned, in test-time views too."""
+"""Each with the fields that belong to it. `trainables/augment.py`. All but `shifts` mirror images."""
 
 FITS: dict[str, tuple[str, ...]] = {"resize": (), "center_crop": ()}
 """How an image becomes square where nothing is drawn at random."""
@@ -117,7 +116,6 @@ class Recipe:
     plain_first_epochs: int = 0
     """First epochs without augmentation and mixing."""
     plain_last_epochs: int = 0
-    """Last epochs without augmentation and mixing."""
     fit: str = "resize"
     """One of `FITS`."""
     sampling: str = "natural"
@@ -132,7 +130,7 @@ class Recipe:
     optimizer: str = "adamw"
     """One of `OPTIMIZERS`."""
     sam_rho: float = 0.0
-    """How far sharpness-aware minimization (arXiv 2010.01412) climbs before it takes the gradient; 0 is off."""
+    """How far sharpness-aware minimization (arXiv 2010.01412) climbs for its gradient; 0 is off."""
     clip_norm: float = 0.0
     """Longest gradient, all parameters together; 0 is off."""
     ema_decay: float = 0.0

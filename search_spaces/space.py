@@ -61,9 +61,10 @@ class Space:
         return max([*map(int, counts), *(recipe.tta_count for recipe in self.seeds())])
 
     def fixed(self, **constants: Any) -> Space:
-        """The same space with some fields decided, in the `known_good` recipes too."""
+        """The same space with some fields decided, in the `known_good` recipes too; a grid shrinks to what is left."""
         good = tuple({name: value for name, value in r.items() if name not in constants} for r in self.known_good)
-        return replace(self, fields={**self.fields, **constants}, known_good=good)
+        space = replace(self, fields={**self.fields, **constants}, known_good=good)
+        return space.of_size(min(space.trials, len(space.combinations()))) if space.grid else space
 
     def of_size(self, trials: int) -> Space:
         """The same space for a search of so many trials."""
@@ -75,7 +76,8 @@ class Space:
         if not kept:
             raise InputError(f"No backbone of the space {self.name!r} is left", self.values("backbone"))
         good = tuple(r for r in self.known_good if "backbone" not in r or r["backbone"] in kept)
-        return replace(self, fields={**self.fields, "backbone": Choice(*kept)}, known_good=good)
+        left = Choice(*kept) if isinstance(self.fields["backbone"], Choice) else kept[0]
+        return replace(self, fields={**self.fields, "backbone": left}, known_good=good)
 
     def seeds(self) -> list[Recipe]:
         """The `known_good` recipes, completed with the space's constants."""

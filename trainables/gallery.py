@@ -68,7 +68,8 @@ def draw(drawn: list[Row], path: Path) -> None:
         line[0].text(-0.1, 0.5, name, transform=line[0].transAxes, ha="right", va="center", fontsize=9)
         for cell, (image, below) in zip(line, shown, strict=False):
             cell.imshow(image)
-            cell.text(0.5, -0.04, below, transform=cell.transAxes, ha="center", va="top", fontsize=7)
+            below_it = cell.text(0.5, -0.04, below, transform=cell.transAxes, ha="center", va="top", fontsize=6)
+            below_it.set_in_layout(False)  # a long name takes no room from its neighbours
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=100)
     plt.close(figure)

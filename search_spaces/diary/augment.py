@@ -1,6 +1,6 @@
 """The diary's augmentations (nb005 ver31-32, under SAM), and the two that it tried elsewhere or wished for."""
 
-from search_spaces.diary.family import SMOOTHING, family
+from search_spaces.diary.family import ADOPTED, family
 from search_spaces.ranges import Choice
 
 _FOUND = {"diary": 0.87103, "diary_reduced": 0.86893}
@@ -8,10 +8,7 @@ _FOUND = {"diary": 0.87103, "diary_reduced": 0.86893}
 SPACE = family(
     "augment",
     {
-        "t1": 0.9,
-        "t2": 1.5,
-        "smoothing": SMOOTHING,
-        "sam_rho": 0.05,
+        **ADOPTED,
         "augment": Choice(*_FOUND, "rand_augment", "auto_augment"),
     },
     [({"augment": name}, cv) for name, cv in _FOUND.items()],

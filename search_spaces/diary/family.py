@@ -5,21 +5,24 @@ of its tables differ by more than noise. Its rate is 1e-4 at batch 32, scaled wi
 timm's present ones (`tf_efficientnet_b3_ns` is now `tf_efficientnet_b3.ns_jft_in1k`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from search_spaces.ranges import LinearScaling
+from search_spaces.ranges import Choice, LinearScaling
 from search_spaces.space import Space
 
 FOLD_SE = 0.0046
 """Binomial standard error of 0.87 on 5,350 images."""
+
+_RATE = LinearScaling(1e-4, 32, 1.0, 1.0)
 
 _SHARED = {
     "backbone": "tf_efficientnet_b0.aa_in1k",
     "pretrained": True,
     "image_size": 256,
     "batch_size": 64,
-    "learning_rate": LinearScaling(1e-4, 32, 1.0, 1.0),
+    "learning_rate": _RATE,
     "optimizer": "adam",
     "weight_decay": 0.0,
     "augment": "diary",
@@ -28,8 +31,11 @@ _SHARED = {
 SMOOTHING = 0.0125
 """The diary's 0.01, which it spread over the four other classes."""
 
+ADOPTED = {"t1": 0.9, "t2": 1.5, "smoothing": SMOOTHING, "sam_rho": 0.05}
+"""What it trained with once its sweeps of these were over."""
 
-def family(name: str, fields: Mapping[str, Any], expected: list[tuple[Mapping[str, Any], float]]) -> Space:
+
+def family(name: str, fields: Mapping[str, Any], expected: Sequence[tuple[Mapping[str, Any], float]]) -> Space:
     """A grid over the `Choice`s among `fields`; all else as the diary had it."""
     space = Space(
         name=f"diary/{name}",
@@ -43,3 +49,11 @@ def family(name: str, fields: Mapping[str, Any], expected: list[tuple[Mapping[st
         expected_se=FOLD_SE,
     )
     return space.of_size(len(space.combinations()))
+
+
+def listed(name: str, fields: Mapping[str, Any], expected: Sequence[tuple[Mapping[str, Any], float]]) -> Space:
+    """The diary's own combinations one by one, each with what it found, where they are no grid."""
+    rated = [{**each, "learning_rate": _RATE.base * each["batch_size"] / _RATE.per} for each, _ in expected]
+    varied = {key: Choice(*dict.fromkeys(each[key] for each in rated)) for key in rated[0]}
+    space = family(name, {**fields, **varied}, expected)
+    return replace(space, grid=False, known_good=tuple(rated), trials=len(rated))

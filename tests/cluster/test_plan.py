@@ -123,3 +123,12 @@ def test_local_weights_choose_the_backbones(capsys: pytest.CaptureFixture[str], 
 def test_the_code_has_a_hash() -> None:
     assert code_hash() == code_hash()
     assert len(code_hash()) == 16
+
+
+def test_set_decides_fields_of_every_recipe(stripes: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    asked = ["--data", str(stripes), "--folds", "2", "--out", str(tmp_path / "OUT"), "--plan"]
+    assert search.main([*asked, "--set", "backbone=test_vit", "image_size=32", "t1=0.8"]) == 0
+    assert "digits: test_vit" in capsys.readouterr().out
+    assert "did you mean 'image_size'" in refused(capsys, *asked, "--set", "imagesize=32")
+    assert "--set takes FIELD=VALUE" in refused(capsys, *asked, "--set", "t1")
+    assert "t1 must be float, got 'low'" in refused(capsys, *asked, "--set", "t1=low")

@@ -43,3 +43,15 @@ def test_the_rate_goes_with_the_batch() -> None:
 def test_a_grid_has_no_more_recipes_than_it_has() -> None:
     with pytest.raises(InputError, match="has 6 recipes, not 7"):
         load_space("diary/t1_t2").recipes(7, seed=0)
+
+
+def test_backbones_are_the_diary_s_own_combinations() -> None:
+    space = load_space("diary/backbones")
+    recipes = space.recipes(space.trials, seed=0)
+    assert [(r.backbone, r.image_size, r.batch_size) for r in recipes] == [tuple(e.values()) for e, _ in space.expected]
+    assert {r.batch_size: r.learning_rate for r in recipes} == pytest.approx({32: 1e-4, 16: 5e-5, 8: 2.5e-5})
+
+
+def test_a_grid_shrinks_to_what_is_left_of_it() -> None:
+    space = load_space("diary/t1_t2").fixed(t1=0.8)
+    assert [(recipe.t1, recipe.t2) for recipe in space.recipes(space.trials, seed=0)] == [(0.8, 1.2), (0.8, 1.5)]
