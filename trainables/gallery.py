@@ -25,6 +25,8 @@ from trainables.mixing import mix
 
 COLUMNS = 6
 _INCHES = 1.3
+_ALPHA = 8.0
+"""Shares near one half show best what a mixing does; a recipe's default draws any."""
 
 Row = tuple[str, list[tuple[NDArray[np.uint8], str]]]
 """A name, and images with what is written under them."""
@@ -47,7 +49,9 @@ def rows(data: ImageData, image_size: int, seed: int) -> Iterator[Row]:
     for name in MIXES:
         if name != "none":
             torch.manual_seed(seed + 1)
-            mixed, shares = mix(replace(recipe, mix=name), batch, torch.from_numpy(labels), len(data.classes))
+            mixed, shares = mix(
+                replace(recipe, mix=name, mix_alpha=_ALPHA), batch, torch.from_numpy(labels), len(data.classes)
+            )
             kept = [
                 f"{float(share[label]):.0%} {data.classes[label]}" for share, label in zip(shares, labels, strict=True)
             ]
@@ -71,7 +75,7 @@ def draw(drawn: list[Row], path: Path) -> None:
             below_it = cell.text(0.5, -0.04, below, transform=cell.transAxes, ha="center", va="top", fontsize=6)
             below_it.set_in_layout(False)  # a long name takes no room from its neighbours
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=100, bbox_inches="tight")
     plt.close(figure)
 
 
