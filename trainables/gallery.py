@@ -75,7 +75,7 @@ def draw(drawn: list[Row], path: Path) -> None:
             below_it = cell.text(0.5, -0.04, below, transform=cell.transAxes, ha="center", va="top", fontsize=6)
             below_it.set_in_layout(False)  # a long name takes no room from its neighbours
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=100, bbox_inches="tight")
+    figure.savefig(path, dpi=100, bbox_inches="tight", pad_inches=0.2)
     plt.close(figure)
 
 
