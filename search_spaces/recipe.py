@@ -2,64 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
-import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
-from search_spaces.backbones import fits, size_step
+from search_spaces import rules
 from search_spaces.errors import InputError
-
-AUGMENTS: dict[str, tuple[str, ...]] = {
-    "flips": (),
-    "shifts": (),
-    "diary": (),
-    "diary_reduced": (),
-    "rand_augment": ("rand_augment_n", "rand_augment_m"),
-    "auto_augment": (),
-}
-"""Each with the fields that belong to it. `trainables/augment.py`. All but `shifts` mirror images."""
-
-FITS: dict[str, tuple[str, ...]] = {"resize": (), "center_crop": ()}
-"""How an image becomes square where nothing is drawn at random."""
-
-SAMPLINGS: dict[str, tuple[str, ...]] = {"natural": (), "sqrt": (), "balanced": ()}
-"""How often a class is trained on: as often as it is, as the square root of that, or as often as any other."""
-
-LOSSES: dict[str, tuple[str, ...]] = {
-    "bi_tempered": ("t1", "t2"),
-    "cross_entropy": (),
-    "symmetric_cross_entropy": ("sce_alpha", "sce_beta"),
-    "focal": ("focal_gamma",),
-    "focal_cosine": ("focal_gamma", "focal_weight"),
-    "taylor_cross_entropy": ("taylor_order",),
-    "gamblers": ("gamblers_reward",),
-}
-"""Each with the fields that belong to it; under another loss they must keep their defaults. `trainables/losses/`."""
-
-OPTIMIZERS = ("adamw", "adam", "sgd", "adabelief")
-"""`trainables/optimizers.py`. SGD has Nesterov momentum 0.9."""
-
-SCHEDULES: dict[str, tuple[str, ...]] = {
-    "cosine": (),
-    "cosine_restarts": ("restart_epochs",),
-    "plateau": ("plateau_factor", "plateau_patience"),
-}
-"""Each with the fields that belong to it. `trainables/schedules.py`."""
-
-MIXES: dict[str, tuple[str, ...]] = {
-    "none": (),
-    "mixup": ("mix_prob", "mix_alpha"),
-    "cutmix": ("mix_prob", "mix_alpha"),
-    "fmix": ("mix_prob", "mix_alpha"),
-}
-"""Each with the fields that belong to it. `trainables/mixing.py`."""
-
-MOST_VIEWS = 8
-"""Each family has this many test-time views; view 1 is always the plain image."""
+from search_spaces.kinds import ALL_SOURCES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +30,7 @@ class Recipe:
     learning_rate: float
     epochs: int
     loss: str = "bi_tempered"
-    """One of `LOSSES`. The default with t1 = t2 = 1 is cross-entropy."""
+    """One of `kinds.LOSSES`. The default with t1 = t2 = 1 is cross-entropy."""
     t1: float = 1.0
     """Below 1 the loss is bounded, which limits what one wrong label can do."""
     t2: float = 1.0
@@ -105,10 +56,18 @@ class Recipe:
     """Rows of a batch that are left out, those with the greatest loss."""
     ohem_keep: float = 1.0
     """Share of a batch's rows that are trained on, those with the greatest loss."""
+    tta: str = "as_trained"
+    """Family of test-time views, one of `kinds.TTAS`."""
     tta_count: int = 1
     """Test-time views averaged in a prediction. It is a prefix of one nested list, so it costs no training."""
+    inference_size: int = 0
+    """Side of the square at validation and prediction, px; 0 is `image_size`."""
+    sources: str = ALL_SOURCES
+    """Sources of train.csv whose rows are trained on, with commas between them."""
     augment: str = "flips"
-    """One of `AUGMENTS`."""
+    """One of `kinds.AUGMENTS`."""
+    augment_pipeline: str = ""
+    """An albumentations pipeline as its JSON text, for `custom`; `search_spaces.pipeline(FILE)` reads one."""
     rand_augment_n: int = 2
     """Operations in a row of RandAugment (arXiv 1909.13719)."""
     rand_augment_m: int = 9
@@ -117,18 +76,18 @@ class Recipe:
     """First epochs without augmentation and mixing."""
     plain_last_epochs: int = 0
     fit: str = "resize"
-    """One of `FITS`."""
+    """One of `kinds.FITS`."""
     sampling: str = "natural"
-    """One of `SAMPLINGS`. Any but the natural draws with replacement, as many rows an epoch."""
+    """One of `kinds.SAMPLINGS`. Any but the natural draws with replacement, as many rows an epoch."""
     mix: str = "none"
-    """One of `MIXES`: two images of a batch in one, their labels as shares."""
+    """One of `kinds.MIXES`: two images of a batch in one, their labels as shares."""
     mix_prob: float = 1.0
     """Of a batch being mixed."""
     mix_alpha: float = 1.0
     """Of the Beta distribution that the shares are drawn from; small ones mix little."""
     weight_decay: float = 0.05
     optimizer: str = "adamw"
-    """One of `OPTIMIZERS`."""
+    """One of `kinds.OPTIMIZERS`."""
     sam_rho: float = 0.0
     """How far sharpness-aware minimization (arXiv 2010.01412) climbs for its gradient; 0 is off."""
     clip_norm: float = 0.0
@@ -138,7 +97,7 @@ class Recipe:
     layer_decay: float = 1.0
     """Factor of the rate from each layer to the one below it; 1 is off."""
     schedule: str = "cosine"
-    """One of `SCHEDULES`."""
+    """One of `kinds.SCHEDULES`."""
     warm_up: float = 0.1
     """Share of all steps in which the rate rises to its peak."""
     restart_epochs: int = 10
@@ -154,73 +113,21 @@ class Recipe:
     pretrained: bool = False
     freeze_bn: bool = False
     """BatchNorm keeps its pretrained statistics while the net trains; its scale and shift are trained all the same."""
+    precision: str = "auto"
+    """One of `kinds.PRECISIONS`."""
+    channels_last: bool = True
+    """Memory order of the net and its images; the other one is `contiguous`."""
+    compile: bool = False
+    """Train through `torch.compile`. Needs a C++ compiler on the machine that trains."""
     seed: int = 0
 
     def __post_init__(self) -> None:
-        problems = [*self._type_problems()] or [*self._range_problems()]
-        if problems:
-            raise InputError("A recipe's fields must keep their ranges:", problems)
+        _refuse(vars(self))
 
-    def _type_problems(self) -> list[str]:
-        kinds: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
-        problems = []
-        for field in fields(self):
-            value = getattr(self, field.name)
-            wanted = kinds[str(field.type)]
-            if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
-                problems.append(f"{field.name} must be {field.type}, got {value!r}")
-        return problems
-
-    def _range_problems(self) -> list[str]:
-        problems = [
-            f"{name} must be in [{low}, {high}]{unit}, got {getattr(self, name)!r}"
-            for name, (low, high, unit) in _RANGES.items()
-            if not low <= getattr(self, name) <= high  # NaN is refused too
-        ]
-        problems += [
-            *self._kind_problems("loss", LOSSES),
-            *self._kind_problems("schedule", SCHEDULES),
-            *self._kind_problems("mix", MIXES),
-            *self._kind_problems("augment", AUGMENTS),
-            *self._kind_problems("fit", FITS),
-            *self._kind_problems("sampling", SAMPLINGS),
-            *self._kind_problems("optimizer", dict.fromkeys(OPTIMIZERS, ())),
-            *self._contradictions(),
-        ]
-        if self.freeze_bn and not self.pretrained:
-            problems.append("freeze_bn must be false where pretrained is false: there are no statistics to keep")
-        if not fits(self.backbone, self.image_size):
-            step = size_step(self.backbone)
-            problems.append(f"image_size of {self.backbone} must be a multiple of {step} px, got {self.image_size}")
-        return problems
-
-    def _kind_problems(self, kind: str, names: Mapping[str, tuple[str, ...]]) -> list[str]:
-        """Unknown names of a loss, schedule or optimizer, and fields that belong to another one than was asked for."""
-        name = getattr(self, kind)
-        if name not in names:
-            near = "".join(f" (did you mean {close!r}?)" for close in difflib.get_close_matches(name, names, n=1))
-            return [f"{kind} must be one of {', '.join(names)}, got {name!r}{near}"]
-        owned = {field for own in names.values() for field in own}
-        return [
-            f"{field.name} belongs to another {kind}; with {name!r} it must be {field.default!r}, got {value!r}"
-            for field in fields(self)
-            if field.name in owned - {*names[name]} and (value := getattr(self, field.name)) != field.default
-        ]
-
-    def _contradictions(self) -> list[str]:
-        problems = []
-        if self.ousm_drop and self.ohem_keep < 1.0:
-            problems.append("ousm_drop and ohem_keep exclude each other: the one drops the rows that the other keeps")
-        if self.ousm_drop >= self.batch_size:
-            problems.append(f"ousm_drop must be less than batch_size {self.batch_size}, got {self.ousm_drop}")
-        if self.head_epochs and self.head_epochs >= self.epochs:
-            problems.append(f"head_epochs must be less than epochs {self.epochs}, got {self.head_epochs}")
-        plain = self.plain_first_epochs + self.plain_last_epochs
-        if plain and plain >= self.epochs:
-            problems.append(
-                f"plain_first_epochs + plain_last_epochs must be less than epochs {self.epochs}, got {plain}"
-            )
-        return problems
+    @property
+    def plain_size(self) -> int:
+        """Side of the square at validation and prediction, px."""
+        return self.inference_size or self.image_size
 
     def augments(self, epoch: int) -> bool:
         """Whether training images are augmented and mixed in an epoch, from 1 on."""
@@ -232,11 +139,8 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
-        """The inverse of `to_dict`. An unknown or a missing key is an `InputError`."""
-        check_names(values)
-        needed = [name for name in REQUIRED if name not in values]
-        if needed:
-            raise InputError("A recipe needs these fields:", needed)
+        """The inverse of `to_dict`. An unknown or a missing key is an `InputError`, with all else that is wrong."""
+        _refuse(values)
         return cls(**values)
 
     def training_key(self) -> str:
@@ -245,56 +149,19 @@ class Recipe:
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
-_BELOW_ONE, _ABOVE_ZERO = math.nextafter(1.0, 0.0), math.nextafter(0.0, 1.0)
-
-_RANGES: dict[str, tuple[float, float, str]] = {
-    "image_size": (16, 2048, " px"),
-    "batch_size": (1, 4096, ""),
-    "learning_rate": (1e-8, 10.0, ""),
-    "epochs": (1, 10_000, ""),
-    "t1": (0.0, 1.0, ""),
-    "t2": (1.0, 4.0, ""),
-    "smoothing": (0.0, _BELOW_ONE, ""),
-    "sce_alpha": (0.0, 100.0, ""),
-    "sce_beta": (0.0, 100.0, ""),
-    "focal_gamma": (0.0, 10.0, ""),
-    "focal_weight": (0.0, 10.0, ""),
-    "taylor_order": (1, 10, ""),
-    "gamblers_reward": (math.nextafter(1.0, 2.0), math.inf, ""),
-    "ousm_drop": (0, 4095, " rows"),
-    "ohem_keep": (_ABOVE_ZERO, 1.0, ""),
-    "tta_count": (1, MOST_VIEWS, " views"),
-    "rand_augment_n": (1, 10, " operations"),
-    "rand_augment_m": (0, 30, ""),
-    "plain_first_epochs": (0, 10_000, ""),
-    "plain_last_epochs": (0, 10_000, ""),
-    "sam_rho": (0.0, 1.0, ""),
-    "clip_norm": (0.0, math.inf, ""),
-    "ema_decay": (0.0, _BELOW_ONE, ""),
-    "layer_decay": (_ABOVE_ZERO, 1.0, ""),
-    "warm_up": (0.0, _BELOW_ONE, ""),
-    "restart_epochs": (1, 10_000, ""),
-    "plateau_factor": (_ABOVE_ZERO, _BELOW_ONE, ""),
-    "plateau_patience": (0, 10_000, ""),
-    "head_epochs": (0, 10_000, ""),
-    "drop_rate": (0.0, _BELOW_ONE, ""),
-    "drop_path_rate": (0.0, _BELOW_ONE, ""),
-    "mix_prob": (_ABOVE_ZERO, 1.0, ""),
-    "mix_alpha": (_ABOVE_ZERO, 100.0, ""),
-    "weight_decay": (0.0, 1.0, ""),
-    "seed": (0, 2**31 - 1, ""),
-}
-
-FIELDS = tuple(field.name for field in fields(Recipe))
-REQUIRED = ("backbone", "image_size", "batch_size", "learning_rate", "epochs")
+_FIELDS = {field.name: field for field in fields(Recipe)}
+FIELDS = tuple(_FIELDS)
+REQUIRED = tuple(name for name, field in _FIELDS.items() if field.default is MISSING)
 
 
-def check_names(values: Mapping[str, Any]) -> None:
-    """Refuse names that are no field of a recipe, each with the nearest one that is."""
-    problems = []
-    for name in values:
-        if name not in FIELDS:
-            near = difflib.get_close_matches(name, FIELDS, n=1)
-            problems.append(f"{name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
+def _refuse(values: Mapping[str, Any]) -> None:
+    problems = rules.problems(_FIELDS, values)
     if problems:
-        raise InputError(f"A recipe has the fields {', '.join(FIELDS)}; unknown:", problems)
+        raise InputError("A recipe's fields must keep their rules:", problems)
+
+
+def check_names(values: Iterable[str]) -> None:
+    """Refuse names that are no field of a recipe, each with the nearest one that is."""
+    problems = rules.unknown(values, FIELDS)
+    if problems:
+        raise InputError(f"A recipe has the fields {', '.join(FIELDS)}:", problems)

@@ -6,9 +6,13 @@ AutoAugment, which albumentations lacks. (timm's draw from Python's global rando
 
 from __future__ import annotations
 
+import difflib
+import json
 import os
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # no look at the network on import
 
@@ -16,9 +20,11 @@ import albumentations as A
 import cv2
 import numpy as np
 import torch
+from albumentations.core.serialization import SERIALIZABLE_REGISTRY, shorten_class_name
 from numpy.typing import NDArray
 from torchvision.transforms import v2
 
+from search_spaces.errors import InputError
 from search_spaces.recipe import Recipe
 
 cv2.setNumThreads(0)  # a trial's threads are torch's
@@ -42,12 +48,14 @@ class View:
 
 def plain(recipe: Recipe) -> View:
     """The plain image: view 1 of every prediction."""
-    return View(A.Compose(_fitted(recipe)))
+    return View(A.Compose(_fitted(recipe, recipe.plain_size)))
 
 
 def training(recipe: Recipe, epoch: int) -> View:
     """A training view in an epoch, from 1 on."""
-    return _PIPELINES[recipe.augment](recipe) if recipe.augments(epoch) else plain(recipe)
+    if recipe.augments(epoch):
+        return _PIPELINES[recipe.augment](recipe)
+    return View(A.Compose(_fitted(recipe, recipe.image_size)))
 
 
 def _by_policy(policy: v2.Transform, image: NDArray[np.uint8], seed: int | None) -> NDArray[np.uint8]:
@@ -59,8 +67,7 @@ def _by_policy(policy: v2.Transform, image: NDArray[np.uint8], seed: int | None)
     return view
 
 
-def _fitted(recipe: Recipe) -> list[A.BasicTransform]:
-    size = recipe.image_size
+def _fitted(recipe: Recipe, size: int) -> list[A.BasicTransform]:
     if recipe.fit == "center_crop":
         return [A.SmallestMaxSize(size, interpolation=cv2.INTER_LINEAR), A.CenterCrop(size, size)]
     return [A.Resize(size, size, interpolation=cv2.INTER_LINEAR)]
@@ -79,7 +86,7 @@ def _cropped(recipe: Recipe, least: float) -> list[A.BasicTransform]:
 
 def _shifts(recipe: Recipe) -> View:
     moves = A.Affine(translate_percent=(-0.1, 0.1), scale=(0.9, 1.1), rotate=(-12, 12), shear=(-5, 5), p=0.9)
-    return View(A.Compose([*_fitted(recipe), moves]))
+    return View(A.Compose([*_fitted(recipe, recipe.image_size), moves]))
 
 
 def _flips(recipe: Recipe) -> View:
@@ -125,6 +132,12 @@ def _auto_augment(recipe: Recipe) -> View:
     return View(A.Compose(_cropped(recipe, 0.5)), v2.AutoAugment())
 
 
+def _custom(recipe: Recipe) -> View:
+    """The user's own, and then the square: an image that is one already is left as it is."""
+    own = A.from_dict(json.loads(recipe.augment_pipeline))
+    return View(A.Compose([own, *_fitted(recipe, recipe.image_size)]))
+
+
 _PIPELINES: dict[str, Callable[[Recipe], View]] = {
     "flips": _flips,
     "shifts": _shifts,
@@ -132,4 +145,45 @@ _PIPELINES: dict[str, Callable[[Recipe], View]] = {
     "diary_reduced": _diary_reduced,
     "rand_augment": _rand_augment,
     "auto_augment": _auto_augment,
+    "custom": _custom,
 }
+
+
+def check_augments(recipes: Iterable[Recipe]) -> None:
+    """Refuse pipelines of a user's own that cannot be built, or that do not give an image, all at once."""
+    texts = {recipe.augment_pipeline: recipe for recipe in recipes if recipe.augment == "custom"}
+    problems = [problem for recipe in texts.values() for problem in _custom_problems(recipe)]
+    if problems:
+        raise InputError("An albumentations pipeline must make an image of an image:", problems)
+
+
+def _custom_problems(recipe: Recipe) -> list[str]:
+    names = list(_transform_names(json.loads(recipe.augment_pipeline)))
+    known = {name: cls for name, cls in SERIALIZABLE_REGISTRY.items() if not name.startswith("_")}
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        return [
+            f"{name!r} is no transform of albumentations (nearest: {', '.join(difflib.get_close_matches(name, known))})"
+            for name in unknown
+        ] or ["it names no transform (`__class_fullname__`)"]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # albumentations only warns of arguments that it does not know
+            view = _custom(recipe)(np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8), 0)
+    except Exception as error:  # whatever a transform raises, the pipeline cannot be used
+        return [f"{type(error).__name__}: {' '.join(str(error).split())}"]
+    size = recipe.image_size
+    if not isinstance(view, np.ndarray) or view.dtype != np.uint8 or view.shape != (size, size, 3):
+        return ["it must give (H, W, 3) uint8; leave Normalize and ToTensorV2 out, the net normalises by itself"]
+    return []
+
+
+def _transform_names(content: Any) -> Iterator[str]:
+    """The short class names in a serialized pipeline, wherever in it."""
+    if isinstance(content, dict):
+        if "__class_fullname__" in content:
+            yield shorten_class_name(str(content["__class_fullname__"]))
+        content = list(content.values())
+    if isinstance(content, list):
+        for each in content:
+            yield from _transform_names(each)

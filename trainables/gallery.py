@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from search_spaces.errors import InputError
-from search_spaces.recipe import AUGMENTS, MIXES, Recipe
+from search_spaces.kinds import AUGMENTS, MIXES
+from search_spaces.recipe import Recipe
 from trainables import augment
 from trainables.data.images import read_image
 from trainables.data.kaggle import ImageData, load_data

@@ -1,4 +1,4 @@
-"""What fits at once, remembered for the same backbone, size and device, so that only one trial has to find out."""
+"""What fits at once, remembered for the same backbone, size, precision and device, so that only one trial has to find out."""
 
 from __future__ import annotations
 
@@ -25,4 +25,4 @@ def remember(path: Path | None, recipe: Recipe, where: torch.device, rows: int) 
 
 def _key(recipe: Recipe, where: torch.device) -> str:
     name = torch.cuda.get_device_name(where) if where.type == "cuda" else "CPU"
-    return f"{recipe.backbone}, {recipe.image_size} px, {name}"
+    return f"{recipe.backbone}, {recipe.image_size} px, {recipe.precision}, {name}"

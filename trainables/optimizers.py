@@ -47,10 +47,13 @@ def _groups(recipe: Recipe, net: Net) -> list[dict[str, Any]]:
 def climb(parameters: Iterable[Tensor], rho: float) -> list[tuple[Tensor, Tensor]]:
     """Move to where SAM takes its gradient (arXiv 2010.01412): rho along the gradient, over all parameters at once.
 
-    Returns each weight with its value before, for `go_back`.
+    Returns each weight with its value before, for `go_back`; moves and returns nothing where the gradient is not
+    finite.
     """
     moved = [parameter for parameter in parameters if parameter.grad is not None]
     norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(p.grad) for p in moved]))
+    if not norm.isfinite():
+        return []
     before = [(parameter, parameter.clone()) for parameter in moved]
     for parameter in moved:
         assert parameter.grad is not None

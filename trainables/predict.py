@@ -15,6 +15,7 @@ from trainables import tta
 from trainables.backbones import Net, load_net
 from trainables.data.images import PlainImages, plain_loader
 from trainables.losses.of_recipe import loss_of
+from trainables.precision import autocast
 from trainables.steps import in_parts
 
 
@@ -41,8 +42,8 @@ def view_probs(
     chunks = []
     for batch in batches:
         images = batch.to(where, non_blocking=True)
-        with torch.autocast(where.type, torch.bfloat16, enabled=where.type == "cuda"):
-            logits = [in_parts(net, tta.view(recipe.augment, number, images)) for number in range(1, count + 1)]
+        with autocast(recipe, where):
+            logits = [in_parts(net, tta.view(recipe, number, images)) for number in range(1, count + 1)]
         chunks.append(torch.stack([link(each) for each in logits]).cpu())
         on_batch(logits[0])
     return torch.cat(chunks, dim=1).numpy()

@@ -19,6 +19,7 @@ from trainables.backbones import Net
 from trainables.losses.loss import Loss
 from trainables.losses.miner import Miner
 from trainables.optimizers import climb, frozen_statistics, go_back
+from trainables.precision import autocast
 
 
 @dataclass
@@ -29,6 +30,7 @@ class Stepper:
     optimizer: torch.optim.Optimizer
     loss: Loss
     recipe: Recipe
+    scaler: torch.amp.GradScaler
     micro_batch: int
     """Rows that pass through the net at once; halved where they do not fit."""
     on_halved: Callable[[int], object] = lambda micro_batch: None
@@ -48,9 +50,11 @@ class Stepper:
             if images.device.type == "cuda":
                 torch.cuda.empty_cache()
             self.on_halved(self.micro_batch)
+        self.scaler.unscale_(self.optimizer)
         if self.recipe.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.clip_norm)
-        self.optimizer.step()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         return value
 
     def _gradient(self, images: Tensor, labels: Tensor) -> Tensor:
@@ -58,7 +62,9 @@ class Stepper:
         value = self._add_gradient(images, labels)
         if not self.recipe.sam_rho:
             return value
-        before = climb(self.net.parameters(), self.recipe.sam_rho)
+        before = climb(self.net.parameters(), self.recipe.sam_rho)  # its direction does not care for the scale
+        if not before:
+            return value
         self.optimizer.zero_grad(set_to_none=True)
         try:
             with frozen_statistics(self.net):
@@ -75,7 +81,7 @@ class Stepper:
         total = torch.zeros((), device=images.device)
         for some, theirs in self._micro_batches(images, labels):
             value = loss(self._logits(some), theirs) * (len(some) / len(images))
-            value.backward()  # type: ignore[no-untyped-call]
+            self.scaler.scale(value).backward()  # type: ignore[no-untyped-call]
             total += value.detach()
         return total
 
@@ -83,14 +89,14 @@ class Stepper:
     def _rows(self, images: Tensor, labels: Tensor) -> Tensor:
         with frozen_statistics(self.net):
             parts = self._micro_batches(images, labels)
-            return torch.cat([self.loss.by_row(self._logits(some), theirs) for some, theirs in parts])
+            return torch.cat([self.loss.weighted_rows(self._logits(some), theirs) for some, theirs in parts])
 
     def _micro_batches(self, images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         for first in range(0, len(images), self.micro_batch):
             yield images[first : first + self.micro_batch], labels[first : first + self.micro_batch]
 
     def _logits(self, images: Tensor) -> Tensor:
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=images.device.type == "cuda"):
+        with autocast(self.recipe, images.device):
             logits: Tensor = self.net(images)
         return logits
 

@@ -5,12 +5,16 @@ View 1 is the plain image. All views are made from the plain batch, so an image 
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as V
+
+from search_spaces.kinds import MOST_VIEWS
+from search_spaces.recipe import Recipe
 
 View = Callable[[Tensor], Tensor]
 
@@ -41,11 +45,32 @@ def _flipped(dims: list[int], transpose: bool) -> View:
     return view
 
 
+def _cropped(number: int, flips: list[int]) -> View:
+    """A crop of half the image or more, drawn once for each number, enlarged to the whole and then flipped."""
+    rng = random.Random(number)
+    height, width = (rng.uniform(0.5**0.5, 1.0) for _ in range(2))
+    top, left = rng.uniform(0.0, 1.0 - height), rng.uniform(0.0, 1.0 - width)
+
+    def view(batch: Tensor) -> Tensor:
+        side = batch.shape[1]
+        box = [round(share * side) for share in (top, left, height, width)]
+        cropped: Tensor = V.resized_crop(batch.permute(0, 3, 1, 2), *box, size=[side, side])
+        return torch.flip(cropped.permute(0, 2, 3, 1), flips)
+
+    return view
+
+
+def _plain(batch: Tensor) -> Tensor:
+    return batch
+
+
+_FLIPS: list[list[int]] = [[], [2], [1], [1, 2]]
+
 VIEWS: dict[str, tuple[View, ...]] = {
     # The eight symmetries of the square, flips before quarter turns.
-    "flips": tuple(_flipped(dims, turn) for turn in (False, True) for dims in ([], [2], [1], [1, 2])),
+    "flips": tuple(_flipped(dims, turn) for turn in (False, True) for dims in _FLIPS),
     "shifts": (
-        lambda batch: batch,
+        _plain,
         _moved(0, 0.06, 0, 1.0),
         _moved(0, -0.06, 0, 1.0),
         _moved(0, 0, 0.06, 1.0),
@@ -54,12 +79,18 @@ VIEWS: dict[str, tuple[View, ...]] = {
         _moved(-6, 0, 0, 1.0),
         _moved(0, 0, 0, 1.06),
     ),
+    "crops": (_plain, *(_cropped(number, []) for number in range(2, MOST_VIEWS + 1))),
+    "crop_flips": (_plain, *(_cropped(number, _FLIPS[(number - 1) % 4]) for number in range(2, MOST_VIEWS + 1))),
 }
 
 
-def view(augment: str, number: int, batch: Tensor) -> Tensor:
-    """View `number` (from 1) of a plain batch (n, S, S, 3) uint8; the same shape and type.
+def family(recipe: Recipe) -> str:
+    """The views of a recipe: those that it names, or such as it was trained with."""
+    if recipe.tta != "as_trained":
+        return recipe.tta
+    return "shifts" if recipe.augment == "shifts" else "flips"
 
-    What was trained mirrored is looked at mirrored.
-    """
-    return VIEWS["shifts" if augment == "shifts" else "flips"][number - 1](batch)
+
+def view(recipe: Recipe, number: int, batch: Tensor) -> Tensor:
+    """View `number` (from 1) of a plain batch (n, S, S, 3) uint8; the same shape and type."""
+    return VIEWS[family(recipe)][number - 1](batch)

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from search_spaces.recipe import AUGMENTS, MIXES
+from search_spaces.kinds import AUGMENTS, MIXES
 from trainables import gallery
 from trainables.data.kaggle import load_data
 

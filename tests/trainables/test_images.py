@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from search_spaces import InputError, Recipe
-from search_spaces.recipe import AUGMENTS, SAMPLINGS
+from search_spaces.kinds import AUGMENTS, SAMPLINGS
 from trainables import augment
 from trainables.data.images import PlainImages, TrainingImages, sampled_rows, training_loader
 from trainables.data.kaggle import load_data

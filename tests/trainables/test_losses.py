@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from search_spaces import InputError, Recipe
-from search_spaces.recipe import LOSSES
+from search_spaces.kinds import LOSSES
 from trainables.backbones import Build, build_net, load_net, save_net
 from trainables.losses.loss import Loss
 from trainables.losses.of_recipe import _OF_NAME, check_losses, loss_of

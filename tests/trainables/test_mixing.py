@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from search_spaces import InputError, Recipe
-from search_spaces.recipe import LOSSES, MIXES
+from search_spaces.kinds import LOSSES, MIXES
 from trainables.losses.of_recipe import loss_of
 from trainables.mixing import _MIXERS, fourier_mask, mix
 

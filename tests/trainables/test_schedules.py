@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from search_spaces import InputError, Recipe
-from search_spaces.recipe import OPTIMIZERS
+from search_spaces.kinds import OPTIMIZERS
 from trainables.backbones import Build, build_net, check_drops
 from trainables.optimizers import optimizer_of
 from trainables.schedules import learning_rate, plateaus

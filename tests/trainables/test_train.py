@@ -13,7 +13,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from search_spaces import InputError, Recipe
-from search_spaces.recipe import LOSSES
+from search_spaces.kinds import LOSSES
 from trainables.backbones import Net, load_net
 from trainables.data.folds import Folds, make_folds
 from trainables.data.kaggle import ImageData, load_data

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from search_spaces.recipe import AUGMENTS, MOST_VIEWS
+from search_spaces.kinds import AUGMENTS, MOST_VIEWS
 from trainables import tta
 from trainables.predict import nested_means
 

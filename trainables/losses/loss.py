@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor
 
 
 class Loss(ABC):
-    """Logits are `(N, K + extra_outputs)`; targets `(N,)` integer labels or `(N, K)` shares that sum to 1."""
+    """Logits are `(N, K + extra_outputs)`; targets `(N,)` integer labels or `(N, K)` shares.
+
+    Shares of a row sum to 1. Where they do not (SnapMix), the row's loss is that of its shares made to, times their
+    sum: for cross-entropy, the same as the sum over classes of share times loss.
+    """
 
     @property
     def extra_outputs(self) -> int:
@@ -17,11 +22,19 @@ class Loss(ABC):
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """The mean over rows, a scalar in float32 or better: what is trained."""
-        return self.by_row(logits, targets).mean()
+        return self.weighted_rows(logits, targets).mean()
+
+    def weighted_rows(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The loss of every row `(N,)`, times the sum of its shares."""
+        if targets.dim() == 1:
+            return self.by_row(logits, targets)
+        weights = targets.sum(-1)
+        shares = targets / weights.clamp_min(torch.finfo(weights.dtype).tiny).unsqueeze(-1)
+        return weights * self.by_row(logits, shares)
 
     @abstractmethod
     def by_row(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """The loss of every row, `(N,)`."""
+        """The loss of every row, `(N,)`; shares sum to 1."""
 
     @abstractmethod
     def link(self, logits: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ class Miner(Loss):
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         with torch.no_grad():
-            kept = self.pick(self.by_row(logits, targets))
+            kept = self.pick(self.weighted_rows(logits, targets))
         return self.inner(logits[kept], targets[kept])
 
     def by_row(self, logits: Tensor, targets: Tensor) -> Tensor:
