@@ -34,6 +34,7 @@ def read_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="FIELD=VALUE",
         help="fields of every recipe, in place of what the space has, as in image_size=96 loss=focal",
     )
+    add("--augment", type=Path, metavar="FILE", help="an albumentations pipeline (JSON or YAML) in every recipe")
     add("--trials", type=int, help="recipes to try (default: the space's)")
     add("--epochs", type=int, help="epochs of a whole training (default: the space's)")
     add("--promote", type=int, metavar="K", help="trials that earn all folds (default: the space's)")

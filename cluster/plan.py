@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,15 +14,16 @@ from numpy.typing import NDArray
 from cluster.asha import GRACE_EPOCHS, REDUCTION_FACTOR, rung_epochs
 from cluster.flags import check_numbers, command, set_fields
 from cluster.resources import Slots
-from search_spaces import InputError, Recipe, Space, load_space
-from trainables.backbones import check_backbones, check_downloads, check_drops, has_local_weights, local_weights
+from search_spaces import InputError, Recipe, Space, load_space, pipeline
+from search_spaces.errors import together
+from trainables.backbones import has_local_weights
 from trainables.bar import bar
+from trainables.checks import check_backbones, check_on_data, check_recipes
 from trainables.data.digits import write_digits
 from trainables.data.duplicates import duplicate_groups, read_groups
 from trainables.data.folds import Folds, make_folds
 from trainables.data.kaggle import Contents, ImageData, check_data
 from trainables.layout import SearchFolder
-from trainables.losses.of_recipe import check_losses
 from trainables.setting import Setting
 
 
@@ -75,19 +75,23 @@ class Plan:
 
 def make_plan(flags: argparse.Namespace) -> Plan | None:
     """The checked plan. None where `--plan` asked for the words only."""
-    space = load_space(flags.space).fixed(**set_fields(flags.set))
+    custom = {"augment": "custom", "augment_pipeline": pipeline(flags.augment)} if flags.augment else {}
+    space = load_space(flags.space).fixed(**set_fields(flags.set), **custom)
     check_numbers(flags, space)
     space = _decided(space, flags)
     out = flags.out or Path("runs") / f"{space.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     search = SearchFolder(out.resolve())
     _check_out(search, flags.resume)
     recipes = tuple(space.recipes(flags.trials or space.trials, flags.seed))
-    _check_nets(space, recipes, flags.weights)
+    together(
+        lambda: check_backbones(space.values("backbone"), bool(space.fields.get("pretrained")) and not flags.weights),
+        lambda: check_recipes(recipes, flags.weights),
+    )
     with tempfile.TemporaryDirectory() as scratch:
         root = _data_root(flags, Path(scratch) if flags.plan else search.digits)
         with bar("checking images", flags.quiet) as update:
             data, contents = check_data(root, update)
-    check_losses(recipes, len(data.classes))
+    check_on_data(recipes, data)
     groups = _groups(flags.groups, data, contents)
     folds = make_folds(data, flags.folds, flags.seed, contents.hash, groups, flags.train_only)
     plan = Plan(
@@ -142,17 +146,6 @@ def _check_out(search: SearchFolder, resume: bool) -> None:
         raise InputError(f"--out: {search.path} holds a search already; add --resume to go on with it, or name another")
     if search.path.exists() and not (search.path.is_dir() and set(search.path.iterdir()) <= {search.digits}):
         raise InputError(f"--out must be a new or an empty folder; {search.path} is neither")
-
-
-def _check_nets(space: Space, recipes: Sequence[Recipe], weights: Path | None) -> None:
-    check_backbones(space.values("backbone"), any(recipe.pretrained for recipe in recipes) and weights is None)
-    check_drops(recipes)
-    names = dict.fromkeys(recipe.backbone for recipe in recipes if recipe.pretrained)
-    if weights is None:
-        check_downloads(names)
-    else:
-        for name in names:
-            local_weights(name, weights, n_classes=2)
 
 
 def _data_root(flags: argparse.Namespace, digits: Path) -> Path:

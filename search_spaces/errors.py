@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 class InputError(ValueError):
@@ -15,6 +15,20 @@ class InputError(ValueError):
         self.rule = rule
         self.problems = tuple(problems)
         super().__init__("\n  - ".join((rule, *self.problems)))
+
+
+def together(*checks: Callable[[], object]) -> None:
+    """Run every check, and raise the problems of all of them as one `InputError`."""
+    errors = []
+    for check in checks:
+        try:
+            check()
+        except InputError as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise InputError("Several rules are broken:", [" ".join((e.rule, "; ".join(e.problems))) for e in errors])
 
 
 def shortened(problems: list[str], most: int = 20) -> list[str]:

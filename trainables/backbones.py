@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
 import timm
 import torch
+import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
-from timm.models._registry import _deprecated_models  # timm publishes its renamings nowhere else
 from torch import Tensor, nn
 
 from search_spaces.backbones import size_step
@@ -36,7 +33,8 @@ class Build:
     std: tuple[float, ...] | None = None
 
 
-_DROPS = ("drop_rate", "drop_path_rate")
+DROPS = ("drop_rate", "drop_path_rate")
+"""Arguments of a timm model that are fields of a recipe too."""
 
 
 class Net(nn.Module):
@@ -49,12 +47,12 @@ class Net(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(
-        self, body: nn.Module, mean: tuple[float, ...], std: tuple[float, ...], freeze_bn: bool = False
-    ) -> None:
+    def __init__(self, body: nn.Module, mean: tuple[float, ...], std: tuple[float, ...], recipe: Recipe) -> None:
         super().__init__()
         self.body = body
-        self.freeze_bn = freeze_bn
+        self.freeze_bn = recipe.freeze_bn
+        self._memory = torch.channels_last if recipe.channels_last else torch.contiguous_format
+        self.to(memory_format=self._memory)
         self._head_only = False
         self._trained = [parameter for parameter in body.parameters() if parameter.requires_grad]
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
@@ -62,9 +60,21 @@ class Net(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (n, S, S, 3) uint8 to logits (n, K), and what further outputs the loss has."""
-        pixels = images.permute(0, 3, 1, 2).to(self.mean.dtype).div(255.0)
-        logits: Tensor = self.body((pixels - self.mean) / self.std)
+        logits: Tensor = self.body(self._normalised(images))
         return logits
+
+    def class_maps(self, images: Tensor) -> Tensor:
+        """What the classifier would say of each place: images (n, S, S, 3) to (n, K, h, w), without the bias.
+
+        Only for the backbones that `has_class_maps` says yes to.
+        """
+        features = self.body.forward_features(self._normalised(images))  # type: ignore[operator]
+        (head,) = self._heads()
+        return F.conv2d(features, head.weight[:, :, None, None])  # type: ignore[index]
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        pixels = images.permute(0, 3, 1, 2).to(self.mean.dtype).div(255.0)
+        return ((pixels - self.mean) / self.std).contiguous(memory_format=self._memory)
 
     def head_only(self, only: bool) -> Net:
         """Train the classifier alone, as timm names it, on the features of a body at rest; or all again."""
@@ -93,9 +103,8 @@ class Net(nn.Module):
 
 
 def build_net(recipe: Recipe, build: Build, pretrained_file: Path | None = None, download: bool = False) -> Net:
-    """A net for the recipe, in channels-last memory: random, from a local file, or with timm's weights."""
-    grid = {"img_size": recipe.image_size} if size_step(recipe.backbone) > 1 else {}
-    drops = {name: value for name in _DROPS if (value := getattr(recipe, name))}
+    """A net for the recipe: random, from a local file, or with timm's weights."""
+    drops = {name: value for name in DROPS if (value := getattr(recipe, name))}
     overlay = {"file": str(pretrained_file)} if pretrained_file else None
     body = timm.create_model(
         recipe.backbone,
@@ -103,24 +112,29 @@ def build_net(recipe: Recipe, build: Build, pretrained_file: Path | None = None,
         pretrained_cfg_overlay=overlay,
         num_classes=build.n_classes + loss_of(recipe).extra_outputs,
         **build.create,
-        **grid,
+        **_grid(recipe),
         **drops,
     )
     usual = body.pretrained_cfg
-    net = Net(body, build.mean or usual["mean"], build.std or usual["std"], recipe.freeze_bn)
-    return net.to(memory_format=torch.channels_last)
+    return Net(body, build.mean or usual["mean"], build.std or usual["std"], recipe)
+
+
+def _grid(recipe: Recipe) -> dict[str, int]:
+    """A ViT is built for its image size, and timm resamples the position embeddings of the weights to it."""
+    return {"img_size": recipe.image_size} if size_step(recipe.backbone) > 1 else {}
 
 
 def starting_net(recipe: Recipe, n_classes: int, weights_folder: Path | None) -> tuple[Net, Build]:
     """The net that a training begins with, and what builds it again."""
-    if not recipe.pretrained:
+    if recipe.pretrained and weights_folder:
+        file, build = local_weights(recipe.backbone, weights_folder, n_classes)
+        net = build_net(recipe, build, pretrained_file=file)
+    else:
         build = Build(n_classes)
-        return build_net(recipe, build), build
-    if weights_folder is None:
-        build = Build(n_classes)
-        return build_net(recipe, build, download=True), build
-    file, build = local_weights(recipe.backbone, weights_folder, n_classes)
-    return build_net(recipe, build, pretrained_file=file), build
+        net = build_net(recipe, build, download=recipe.pretrained)
+    if recipe.compile:
+        net.body.compile()  # in place: names of weights stay as they are
+    return net, build
 
 
 def has_local_weights(backbone: str, folder: Path) -> bool:
@@ -159,51 +173,16 @@ def load_net(path: Path) -> tuple[Net, Recipe]:
     return net.eval(), recipe
 
 
-def check_backbones(names: Iterable[str], pretrained: bool) -> None:
-    """Refuse names that timm does not know, or whose pretrained tag it does not, each with the nearest names."""
-    problems = []
-    for name in names:
-        architecture, _, tag = name.partition(".")
-        known = timm.list_models(pretrained=True) if tag or pretrained else timm.list_models()
-        if name in known or (not tag and timm.is_model(name) and (not pretrained or timm.is_model_pretrained(name))):
-            continue
-        if name in _deprecated_models:
-            problems.append(f"{name!r} (timm's old name of {_deprecated_models[name]})")
-            continue
-        near = difflib.get_close_matches(name, known, n=3) or difflib.get_close_matches(architecture, known, n=3)
-        problems.append(f"{name!r}" + (f" (nearest: {', '.join(near)})" if near else ""))
-    if problems:
-        raise InputError(f"A backbone must be a {'pretrained ' * pretrained}model name of timm; unknown:", problems)
-
-
-def check_drops(recipes: Iterable[Recipe]) -> None:
-    """Refuse dropout and stochastic depth for backbones that timm gives none."""
-    asked = {(r.backbone, name, getattr(r, name)) for r in recipes for name in _DROPS if getattr(r, name)}
-    problems = []
-    for backbone, name, value in sorted(asked):
-        try:
-            with torch.device("meta"):
-                timm.create_model(backbone, **{name: value})
-        except TypeError:
-            problems.append(f"{backbone} has no {name}, got {value:g}")
-    if problems:
-        raise InputError("A recipe can only drop what its backbone can:", problems)
-
-
-def check_downloads(names: Iterable[str]) -> None:
-    """Refuse backbones whose pretrained weights are neither cached nor to be had, before a trial needs them."""
-    problems = []
-    for name in names:
-        source = timm.get_pretrained_cfg(name)
-        repository, file = str(source.hf_hub_id), source.hf_hub_filename or "model.safetensors"
-        if isinstance(huggingface_hub.try_to_load_from_cache(repository, file), str):
-            continue
-        try:
-            found = huggingface_hub.file_exists(repository, file)
-        except Exception as error:  # any failure of the network stack means the same to the user
-            problems.append(f"{name}: {type(error).__name__} while asking for {repository}")
-            continue
-        if not found:
-            problems.append(f"{name}: {repository} has no {file}")
-    if problems:
-        raise InputError("Pretrained weights must be within reach; give --weights DIR with NAME.safetensors:", problems)
+def has_class_maps(recipe: Recipe) -> bool:
+    """Whether the backbone's one classifier is linear in a feature map (n, C, h, w), as class activation maps need."""
+    with torch.device("meta"):
+        body = timm.create_model(recipe.backbone, num_classes=2, **_grid(recipe)).eval()
+        features = body.forward_features(torch.empty(1, 3, recipe.image_size, recipe.image_size))
+    head = body.get_classifier()
+    return (
+        isinstance(head, nn.Linear)
+        and isinstance(features, Tensor)
+        and features.dim() == 4
+        and features.shape[1] == head.in_features
+        and getattr(body, "output_fmt", "NCHW") == "NCHW"
+    )

@@ -28,16 +28,18 @@ from torch import Tensor
 from search_spaces.errors import InputError
 from search_spaces.recipe import Recipe
 from trainables import scores
-from trainables.backbones import Build, Net, check_backbones, check_drops, save_net, starting_net
+from trainables.backbones import Build, Net, save_net, starting_net
+from trainables.checks import check_on_data, check_recipes
 from trainables.data.duplicates import duplicate_groups
 from trainables.data.folds import Folds, make_folds
 from trainables.data.images import PlainImages, TrainingImages, plain_loader, training_loader
 from trainables.data.kaggle import ImageData, check_data, load_data
 from trainables.layout import FoldFolder, SearchFolder, load_json, save_array, save_json, write_whole
-from trainables.losses.of_recipe import check_losses, loss_of
+from trainables.losses.of_recipe import loss_of
 from trainables.memory import micro_batch, remember
 from trainables.mixing import mix
 from trainables.optimizers import optimizer_of
+from trainables.precision import scaler_of
 from trainables.predict import device, nested_means, view_probs
 from trainables.schedules import learning_rate
 from trainables.setting import Setting
@@ -57,6 +59,7 @@ class Training:
     net: Net
     build: Build
     optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
     average: ModelEmaV3 | None = None
     """Moving average of the weights, where the recipe has one."""
     rows: list[Row] = field(default_factory=list)
@@ -81,6 +84,7 @@ def train(
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first called
         torch.use_deterministic_algorithms(True)
     train_rows, val_rows = folds.split(fold)
+    train_rows = train_rows[data.trains_on(recipe.sources)[train_rows]]
     paths = data.train_paths
     val_images = PlainImages([paths[row] for row in val_rows], recipe)
     training = _begin(recipe, data, folds.hash, folder, setting)
@@ -93,7 +97,7 @@ def train(
                 return
             started = time.perf_counter()
             seed = zlib.crc32(f"{recipe.seed} {fold}".encode())
-            images = TrainingImages([paths[row] for row in train_rows], data.labels[train_rows], recipe, seed, epoch)
+            images = TrainingImages(data, train_rows, recipe, seed, epoch)
             train_loss, micro_batch = _train_epoch(training, recipe, images, epoch, seed, setting)
             row: Row = {"epoch": epoch, "train_loss": train_loss, "micro_batch": micro_batch}
             row |= _score_epoch(
@@ -128,6 +132,7 @@ def _train_epoch(
         training.optimizer,
         loss_of(recipe),
         recipe,
+        training.scaler,
         micro_batch(setting.micro_batches, recipe, where),
         lambda rows: _say_halved(recipe, setting, where, rows),
     )
@@ -141,8 +146,9 @@ def _train_epoch(
         for group in training.optimizer.param_groups:
             group["lr"] = rate * group["lr_scale"]
         batch, labels = batch.to(where, non_blocking=True), labels.to(where, non_blocking=True)
-        mixed = mix(recipe, batch, labels, training.build.n_classes) if recipe.augments(epoch) else (batch, labels)
-        total += stepper.step(*mixed) * len(labels)
+        if recipe.augments(epoch):
+            batch, labels = mix(recipe, batch, labels, training.build.n_classes, training.net)
+        total += stepper.step(batch, labels) * len(labels)
         count += len(labels)
         if training.average:
             training.average.update(training.net, step=step)
@@ -192,13 +198,14 @@ def _begin(recipe: Recipe, data: ImageData, fold_hash: str, folder: FoldFolder, 
     net, build = starting_net(recipe, len(data.classes), setting.weights)
     net = net.to(device())
     average = ModelEmaV3(net, decay=recipe.ema_decay, use_warmup=True) if recipe.ema_decay else None
-    training = Training(net, build, optimizer_of(recipe, net), average)
+    training = Training(net, build, optimizer_of(recipe, net), scaler_of(recipe, device()), average)
     if folder.checkpoint.exists():
         stored = torch.load(folder.checkpoint, map_location="cpu", weights_only=True)
         if stored["recipe"] != recipe.to_dict() or stored["fold_hash"] != fold_hash:
             raise InputError(f"{folder.checkpoint} is of another recipe or of other folds; it cannot be resumed here")
         net.load_state_dict(stored["net"])
         training.optimizer.load_state_dict(stored["optimizer"])
+        training.scaler.load_state_dict(stored["scaler"])
         if training.average:
             training.average.module.load_state_dict(stored["average"])
         training.rows = stored["rows"]
@@ -219,6 +226,7 @@ def _save(training: Training, recipe: Recipe, folder: FoldFolder) -> None:
             "rows": rows,
             "net": training.net.state_dict(),
             "optimizer": training.optimizer.state_dict(),
+            "scaler": training.scaler.state_dict(),
             "average": training.average.module.state_dict() if training.average else None,
         },
         content,
@@ -241,10 +249,9 @@ def main(arguments: list[str] | None = None) -> int:
     flags = parser.parse_args(arguments)
     try:
         recipe = Recipe.from_dict(json.loads(flags.recipe.read_text()))
-        check_backbones([recipe.backbone], recipe.pretrained and flags.weights is None)
-        check_drops([recipe])
+        check_recipes([recipe], flags.weights)
         data, contents = check_data(flags.data)
-        check_losses([recipe], len(data.classes))
+        check_on_data([recipe], data)
         groups = duplicate_groups(contents.thumbnails, contents.digests)
         folds = make_folds(data, flags.folds, recipe.seed, contents.hash, groups)
         if not 0 <= flags.fold < flags.folds:

@@ -20,9 +20,7 @@ def test_a_view_depends_on_seed_epoch_and_row_alone(family: str, stripes: Path) 
     data = load_data(stripes)
 
     def images(seed: int, epoch: int) -> TrainingImages:
-        return TrainingImages(
-            data.train_paths, data.labels, replace(RECIPE, augment=family, image_size=32), seed, epoch
-        )
+        return TrainingImages(data, np.arange(16), replace(RECIPE, augment=family, image_size=32), seed, epoch)
 
     one, again, later, other = images(0, 1), images(0, 1), images(0, 2), images(1, 1)
     first = [one[row][0] for row in range(16)]
@@ -36,14 +34,14 @@ def test_a_view_depends_on_seed_epoch_and_row_alone(family: str, stripes: Path) 
 
 def test_a_last_batch_of_one_is_left_out(stripes: Path) -> None:
     data = load_data(stripes)
-    images = TrainingImages(data.train_paths, data.labels, RECIPE, 0, 1)
+    images = TrainingImages(data, np.arange(16), RECIPE, 0, 1)
     assert [len(labels) for _, labels in training_loader(images, RECIPE, 0, 0)] == [5, 5, 5]
     assert [len(labels) for _, labels in training_loader(images, replace(RECIPE, batch_size=7), 0, 0)] == [7, 7, 2]
 
 
 def test_the_order_depends_on_its_seed(stripes: Path) -> None:
     data = load_data(stripes)
-    images = TrainingImages(data.train_paths, data.labels, RECIPE, 0, 1)
+    images = TrainingImages(data, np.arange(16), RECIPE, 0, 1)
     orders = [
         torch.cat([labels for _, labels in training_loader(images, replace(RECIPE, batch_size=8), seed, 0)]).tolist()
         for seed in (1, 1, 2)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
 from search_spaces.errors import InputError
-from trainables.data.kaggle import ImageData
+from trainables.data.kaggle import ImageData, check_sources
 from trainables.layout import load_json, save_json
 
 NO_FOLD = -1
@@ -97,7 +97,9 @@ def make_folds(
     if count < 2:
         raise InputError(f"--folds must be at least 2, got {count}")
     groups = np.arange(len(data.labels)) if groups is None else groups
-    validates = ~np.isin(_sources(data, train_only), train_only)
+    if train_only:
+        check_sources("--train-only", train_only, data.sources)
+    validates = ~np.isin(np.array(data.sources or [""] * len(data.labels)), train_only)
     label_of = _majority_labels(groups[validates], data.labels[validates])
     sizes = label_of.value_counts()
     small = [f"{name!r} has {sizes.get(k, 0)}" for k, name in enumerate(data.classes) if sizes.get(k, 0) < count]
@@ -110,15 +112,6 @@ def make_folds(
         for fold, (_, chosen) in enumerate(splitter.split(label_of, label_of)):
             fold_of_group[label_of.index[chosen]] = fold
     return Folds(count, seed, data_hash, fold_of_group[groups], validates)
-
-
-def _sources(data: ImageData, train_only: Sequence[str]) -> NDArray[np.str_]:
-    sources = np.array(data.sources if data.sources is not None else [""] * len(data.labels))
-    unknown = [name for name in train_only if name not in sources or not name]
-    if unknown:
-        known = ", ".join(sorted(set(data.sources))) if data.sources else "no column `source`"
-        raise InputError(f"--train-only must name sources of train.csv, which has {known}; it does not have:", unknown)
-    return sources
 
 
 def _majority_labels(groups: NDArray[np.int64], labels: NDArray[np.int64]) -> pd.Series:

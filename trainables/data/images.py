@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from search_spaces.recipe import Recipe
 from trainables import augment
+from trainables.data.kaggle import ImageData
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -39,25 +40,31 @@ class PlainImages(Dataset[Tensor]):
         return torch.from_numpy(self._view(read_image(self._paths[row])))
 
 
-class TrainingImages(Dataset[tuple[Tensor, int]]):
-    """Augmented images with their labels. An image's view depends on (seed, epoch, row) and on nothing else."""
+class TrainingImages(Dataset[tuple[Tensor, int | Tensor]]):
+    """Augmented images of some rows with their labels, or their shares (K,) where the data has such.
 
-    def __init__(self, paths: Sequence[Path], labels: NDArray[np.int64], recipe: Recipe, seed: int, epoch: int) -> None:
-        self._paths = list(paths)
-        self.labels = labels
+    An image's view depends on (seed, epoch, its place among the rows) and on nothing else.
+    """
+
+    def __init__(self, data: ImageData, rows: NDArray[np.int64], recipe: Recipe, seed: int, epoch: int) -> None:
+        paths = data.train_paths
+        self._paths = [paths[row] for row in rows]
+        self.labels = data.labels[rows]
+        self._shares = None if data.shares is None else torch.from_numpy(data.shares[rows])
         self._view = augment.training(recipe, epoch)
         self._seed = f"{seed} {epoch}"
 
     def __len__(self) -> int:
         return len(self._paths)
 
-    def __getitem__(self, row: int) -> tuple[Tensor, int]:
+    def __getitem__(self, row: int) -> tuple[Tensor, int | Tensor]:
         view = self._view(read_image(self._paths[row]), zlib.crc32(f"{self._seed} {row}".encode()))
-        return torch.from_numpy(np.ascontiguousarray(view)), int(self.labels[row])
+        target = int(self.labels[row]) if self._shares is None else self._shares[row]
+        return torch.from_numpy(np.ascontiguousarray(view)), target
 
 
 def training_loader(images: TrainingImages, recipe: Recipe, order_seed: int, workers: int) -> DataLoader:  # type: ignore[type-arg]
-    """Shuffled batches of (images (n, S, S, 3) uint8, labels (n,)); a last batch of one image is left out.
+    """Shuffled batches of (images (n, S, S, 3) uint8, labels (n,) or shares (n, K)); a last batch of one image is left out.
 
     One image alone has no statistics for BatchNorm.
     """

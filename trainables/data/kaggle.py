@@ -1,6 +1,6 @@
 """The Kaggle layout, read and checked: every problem is found before the first trial and listed at once.
 
-train.csv                         image_id,label and optionally source
+train.csv                         image_id,label and optionally source, and label_0 .. label_K-1: shares to train on
 train_images/  test_images/
 label_num_to_disease_map.json     {"0": "name", ...} for 0 .. K-1
 sample_submission.csv             the test images and the order of the answer
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from search_spaces.errors import InputError, shortened
+from search_spaces.kinds import ALL_SOURCES
 from trainables.data.duplicates import thumbnail
 
 TRAIN_CSV = "train.csv"
@@ -32,6 +33,7 @@ SAMPLE = "sample_submission.csv"
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 _CHECK_THREADS = 8
+_SHARE_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,16 @@ class ImageData:
     test_ids: tuple[str, ...]
     classes: tuple[str, ...]
     """(K,) names."""
+    shares: NDArray[np.float32] | None = None
+    """(N, K) that sum to 1, where train.csv has such columns: trained on in place of `labels`, which all else goes by."""
+
+    def trains_on(self, sources: str) -> NDArray[np.bool_]:
+        """(N,): whether a row is of one of the sources of a recipe. Raises `InputError` where there is no such source."""
+        if sources == ALL_SOURCES:
+            return np.ones(len(self.labels), np.bool_)
+        names = [name.strip() for name in sources.split(",")]
+        check_sources("sources", names, self.sources)
+        return np.isin(np.array(self.sources), names)
 
     @property
     def train_paths(self) -> list[Path]:
@@ -86,6 +98,8 @@ def check_data(
     problems, seen = check_images(tables.usable_paths(), on_image)
     data = _data_of(tables, [*tables.problems, *problems])
     digest = hashlib.sha256("\n".join((*data.image_ids, *map(str, data.labels), *data.test_ids)).encode())
+    if data.shares is not None:
+        digest.update(data.shares.tobytes())
     for each in seen:
         digest.update(each.digest)
     training = seen[: len(data.image_ids)]
@@ -128,6 +142,7 @@ def _read_tables(root: Path) -> _Tables:
     sample = _read_table(root / SAMPLE, ("image_id", "label"), problems)
     if train is not None:
         problems += _label_problems(train, len(classes)) if classes else ()
+        problems += _share_problems(train, len(classes)) if classes else ()
         problems += _id_problems(train["image_id"], root / TRAIN_IMAGES, TRAIN_CSV)
     if sample is not None:
         problems += _id_problems(sample["image_id"], root / TEST_IMAGES, SAMPLE)
@@ -145,6 +160,7 @@ def _data_of(tables: _Tables, problems: list[str]) -> ImageData:
         sources=tuple(train["source"]) if "source" in train else None,
         test_ids=tuple(sample["image_id"]),
         classes=tables.classes,
+        shares=_shares_of(train, len(tables.classes)),
     )
 
 
@@ -178,6 +194,42 @@ def _label_problems(train: pd.DataFrame, n_classes: int) -> Iterator[str]:
     for row, (image_id, label) in enumerate(zip(train["image_id"], train["label"], strict=True), start=2):
         if label not in known:
             yield f"{TRAIN_CSV} line {row}: label {label!r} of {image_id} is not in {LABEL_MAP} (0 to {n_classes - 1})"
+
+
+def _share_columns(n_classes: int) -> list[str]:
+    return [f"label_{number}" for number in range(n_classes)]
+
+
+def _shares_of(train: pd.DataFrame, n_classes: int) -> NDArray[np.float32] | None:
+    """(N, K), each row made to sum to 1, of a table that `_share_problems` finds nothing wrong with."""
+    columns = _share_columns(n_classes)
+    if columns[0] not in train:
+        return None
+    shares = train[columns].to_numpy(np.float64)
+    return (shares / shares.sum(1, keepdims=True)).astype(np.float32)
+
+
+def _share_problems(train: pd.DataFrame, n_classes: int) -> Iterator[str]:
+    columns = _share_columns(n_classes)
+    lacking = [column for column in columns if column not in train]
+    if lacking and len(lacking) < n_classes:
+        yield f"{TRAIN_CSV} needs shares of every class or of none; it lacks {', '.join(lacking)}"
+    if lacking:
+        return
+    shares = train[columns].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    wrong = ~((shares >= 0).all(1) & (np.abs(shares.sum(1) - 1.0) < _SHARE_TOLERANCE))  # NaN is wrong too
+    for row in np.flatnonzero(wrong):
+        got = ", ".join(train[columns].iloc[row])
+        yield f"{TRAIN_CSV} line {row + 2}: shares must be at least 0 and sum to 1, got {got}"
+
+
+def check_sources(flag: str, names: Sequence[str], sources: Sequence[str] | None) -> None:
+    """Refuse names that are no source of train.csv."""
+    known = sorted(set(sources or ()))
+    unknown = [name for name in names if name not in known or not name]
+    if unknown:
+        has = ", ".join(known) or "no column `source`"
+        raise InputError(f"{flag} must name sources of train.csv, which has {has}; it does not have:", unknown)
 
 
 def _id_problem(image_id: str, folder: Path) -> str | None:
