@@ -131,7 +131,7 @@ def _contradictions(r: SimpleNamespace) -> Iterator[str]:
         yield "freeze_bn must be false where pretrained is false: there are no statistics to keep"
     yield from _size_problems(r)
     if r.augment == "custom" and not _is_json_object(r.augment_pipeline):
-        yield "augment_pipeline must be an albumentations pipeline as JSON text, as search_spaces.pipeline(FILE) reads it"
+        yield "augment_pipeline must be the JSON text of an albumentations pipeline, as search_spaces.pipeline reads it"
 
 
 def _size_problems(r: SimpleNamespace) -> Iterator[str]:

@@ -1,28 +1,35 @@
 """A picture of every augmentation and every mixing, on the images of a data folder.
 
-python -m trainables.gallery --data FOLDER --out docs/augment.png [--image-size 128] [--seed 0]
+python -m trainables.gallery --data FOLDER --out docs/augment.png [--net WEIGHTS.safetensors] [--image-size 128]
+
+With a net that was trained on such images (trials/NNN/fold0/weights.safetensors of a search), also what it looks at,
+and SnapMix, which mixes by that.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from torch import Tensor
 
 from search_spaces.errors import InputError
 from search_spaces.kinds import AUGMENTS, MIXES
 from search_spaces.recipe import Recipe
 from trainables import augment
+from trainables.backbones import Build, Net, build_net, has_class_maps, load_net
 from trainables.data.images import read_image
 from trainables.data.kaggle import ImageData, load_data
-from trainables.mixing import mix
+from trainables.mixing import attention, mix
 
 COLUMNS = 6
 _INCHES = 1.3
@@ -33,8 +40,11 @@ Row = tuple[str, list[tuple[NDArray[np.uint8], str]]]
 """A name, and images with what is written under them."""
 
 
-def rows(data: ImageData, image_size: int, seed: int) -> Iterator[Row]:
-    """One row for the plain images, one a pipeline, one a mixing, all of the same images of different classes."""
+def rows(data: ImageData, image_size: int, seed: int, net: Net | None = None) -> Iterator[Row]:
+    """One row for the plain images, one a pipeline, one a mixing, all of the same images of different classes.
+
+    Where there is a net, one for what it looks at too.
+    """
     order = np.random.default_rng(seed).permutation(len(data.labels))
     _, first = np.unique(data.labels[order], return_index=True)
     chosen = np.concatenate([order[first], np.delete(order, first)])[:COLUMNS]  # one of every class, then any
@@ -43,20 +53,38 @@ def rows(data: ImageData, image_size: int, seed: int) -> Iterator[Row]:
     recipe = Recipe(backbone="resnet18", image_size=image_size, batch_size=COLUMNS, learning_rate=1e-3, epochs=1)
     plain = augment.plain(recipe)
     yield "plain", [(plain(image), data.classes[label]) for image, label in zip(images, labels, strict=True)]
-    for name in AUGMENTS:
+    for name in (name for name, own in AUGMENTS.items() if own != ("augment_pipeline",)):
         view = augment.training(replace(recipe, augment=name), 1)
         yield name, [(view(image, seed + number), "") for number, image in enumerate(images)]
     batch = torch.from_numpy(np.stack([plain(image) for image in images]))
+    yield from _mixed_rows(recipe, batch, torch.from_numpy(labels), data.classes, seed, net)
+
+
+def _mixed_rows(
+    recipe: Recipe, batch: Tensor, labels: Tensor, classes: Sequence[str], seed: int, net: Net | None
+) -> Iterator[Row]:
+    if net is not None:
+        attended = attention(recipe, net, batch, F.one_hot(labels, len(classes)).float())
+        light = 0.25 + 0.75 * attended / attended.amax((1, 2), keepdim=True)
+        yield "attention", [(each, "") for each in (batch * light[..., None]).round().to(torch.uint8).numpy()]
+    unused = net or build_net(recipe, Build(len(classes)))  # only SnapMix asks it
     for name in MIXES:
-        if name != "none":
-            torch.manual_seed(seed + 1)
-            mixed, shares = mix(
-                replace(recipe, mix=name, mix_alpha=_ALPHA), batch, torch.from_numpy(labels), len(data.classes)
-            )
-            kept = [
-                f"{float(share[label]):.0%} {data.classes[label]}" for share, label in zip(shares, labels, strict=True)
-            ]
-            yield name, list(zip(mixed.round().to(torch.uint8).numpy(), kept, strict=True))
+        if name == "none" or (name == "snapmix" and net is None):
+            continue
+        torch.manual_seed(seed + 1)
+        mixed, shares = mix(replace(recipe, mix=name, mix_alpha=_ALPHA), batch, labels, len(classes), unused)
+        kept = [f"{float(share[label]):.0%} {classes[label]}" for share, label in zip(shares, labels, strict=True)]
+        yield name, list(zip(mixed.round().to(torch.uint8).numpy(), kept, strict=True))
+
+
+def looking_net(path: Path, n_classes: int) -> Net:
+    """A trained net that can say what it looks at. Raises `InputError` for another one."""
+    net, recipe = load_net(path)
+    if not has_class_maps(recipe) or net.body.num_classes < n_classes:
+        raise InputError(
+            f"--net must be of {n_classes} classes and linear in its feature map; {recipe.backbone} is not so"
+        )
+    return net
 
 
 def draw(drawn: list[Row], path: Path) -> None:
@@ -82,15 +110,18 @@ def draw(drawn: list[Row], path: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command; exit code 2 where the data cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m trainables.gallery", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m trainables.gallery", description=str(__doc__).splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder in the Kaggle layout")
     parser.add_argument("--out", type=Path, required=True, help="PNG file")
+    parser.add_argument("--net", type=Path, help="weights.safetensors of a net trained on such images")
     parser.add_argument("--image-size", type=int, default=128)
     parser.add_argument("--seed", type=int, default=0)
     flags = parser.parse_args(arguments)
     try:
-        draw(list(rows(load_data(flags.data), flags.image_size, flags.seed)), flags.out)
-    except (InputError, OSError) as error:
+        data = load_data(flags.data)
+        net = looking_net(flags.net, len(data.classes)) if flags.net else None
+        draw(list(rows(data, flags.image_size, flags.seed, net)), flags.out)
+    except (InputError, OSError, SafetensorError) as error:
         print(f"trainables.gallery: {error}", file=sys.stderr)
         return 2
     return 0

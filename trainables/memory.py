@@ -1,4 +1,4 @@
-"""What fits at once, remembered for the same backbone, size, precision and device, so that only one trial has to find out."""
+"""What fits at once, remembered for the same backbone, size, precision and device: one trial finds it out for all."""
 
 from __future__ import annotations
 

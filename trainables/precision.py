@@ -28,5 +28,5 @@ def autocast(recipe: Recipe, where: torch.device) -> torch.autocast:
 
 
 def scaler_of(recipe: Recipe, where: torch.device) -> torch.amp.GradScaler:
-    """Keeps float16's small gradients from vanishing, and leaves out steps whose gradient overflows; else does nothing."""
+    """Keeps float16's small gradients from vanishing, and skips steps whose gradient overflows; else does nothing."""
     return torch.amp.GradScaler(where.type, enabled=dtype_of(recipe, where) is torch.float16)

@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 from search_spaces import InputError, Recipe, load_space, space_names
-from trainables.backbones import Build, build_net, check_backbones, load_net, local_weights, save_net, starting_net
+from trainables.backbones import Build, build_net, load_net, local_weights, save_net, starting_net
+from trainables.checks import check_backbones
 
 RECIPE = Recipe(backbone="test_vit", image_size=32, batch_size=4, learning_rate=1e-3, epochs=1)
 IMAGES = torch.randint(0, 255, (2, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

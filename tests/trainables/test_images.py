@@ -1,6 +1,8 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
+import albumentations as A
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,13 @@ from trainables.data.images import PlainImages, TrainingImages, sampled_rows, tr
 from trainables.data.kaggle import load_data
 
 RECIPE = Recipe(backbone="test_vit", image_size=16, batch_size=5, learning_rate=1e-3, epochs=6)
+OWN = json.dumps(A.to_dict(A.Compose([A.HorizontalFlip(p=0.5), A.OneOf([A.Blur(), A.GaussNoise()], p=1.0)])))
 PHOTO = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+
+
+def augmented(name: str, **fields: object) -> Recipe:
+    own = {"augment_pipeline": OWN} if name == "custom" else {}
+    return replace(RECIPE, augment=name, **own, **fields)
 
 
 @pytest.mark.parametrize("family", AUGMENTS)
@@ -20,7 +28,7 @@ def test_a_view_depends_on_seed_epoch_and_row_alone(family: str, stripes: Path) 
     data = load_data(stripes)
 
     def images(seed: int, epoch: int) -> TrainingImages:
-        return TrainingImages(data, np.arange(16), replace(RECIPE, augment=family, image_size=32), seed, epoch)
+        return TrainingImages(data, np.arange(16), augmented(family, image_size=32), seed, epoch)
 
     one, again, later, other = images(0, 1), images(0, 1), images(0, 2), images(1, 1)
     first = [one[row][0] for row in range(16)]
@@ -57,7 +65,7 @@ def test_plain_images_are_only_resized(stripes: Path) -> None:
 
 @pytest.mark.parametrize("name", AUGMENTS)
 def test_a_seeded_view_leaves_the_global_generator_alone(name: str) -> None:
-    view = augment.training(replace(RECIPE, augment=name), 1)
+    view = augment.training(augmented(name), 1)
     torch.manual_seed(0)
     before = torch.get_rng_state()
     seen = [view(PHOTO, seed) for seed in range(8)]

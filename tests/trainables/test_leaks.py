@@ -39,7 +39,7 @@ def rows_trained_on(
     opened: set[str] = set()
     getitem = images.TrainingImages.__getitem__
 
-    def watched(self: images.TrainingImages, row: int) -> tuple[Tensor, int]:
+    def watched(self: images.TrainingImages, row: int) -> tuple[Tensor, int | Tensor]:
         opened.add(self._paths[row].name)
         return getitem(self, row)
 

@@ -7,7 +7,8 @@ import torch
 
 from search_spaces import InputError, Recipe
 from search_spaces.kinds import OPTIMIZERS
-from trainables.backbones import Build, build_net, check_drops
+from trainables.backbones import Build, build_net
+from trainables.checks import check_drops
 from trainables.optimizers import optimizer_of
 from trainables.schedules import learning_rate, plateaus
 

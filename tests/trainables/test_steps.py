@@ -11,6 +11,7 @@ from search_spaces import Recipe
 from trainables.losses.of_recipe import loss_of
 from trainables.memory import micro_batch, remember
 from trainables.optimizers import climb, frozen_statistics, go_back, optimizer_of
+from trainables.precision import scaler_of
 from trainables.steps import Stepper, in_parts
 
 GOOD = {"backbone": "test_vit", "image_size": 32, "batch_size": 12, "learning_rate": 1e-2, "epochs": 1}
@@ -45,7 +46,7 @@ def weights_after(rows: int, fits: int = 10**9, **fields: object) -> list[Tensor
             raise torch.OutOfMemoryError(f"{len(inputs[0])} rows")
 
     net.register_forward_pre_hook(refuse)
-    stepper = Stepper(net, optimizer_of(recipe, net), loss_of(recipe), recipe, rows)
+    stepper = Stepper(net, optimizer_of(recipe, net), loss_of(recipe), recipe, scaler_of(recipe, CPU), rows)
     for images, labels in batches():
         stepper.step(images, labels)
     assert stepper.micro_batch <= fits
@@ -97,12 +98,13 @@ def test_memory_that_ends_in_sam_s_second_pass_leaves_the_weights_where_they_wer
             raise torch.OutOfMemoryError
 
     net.register_forward_pre_hook(refuse_the_second)
-    stepper = Stepper(net, optimizer_of(recipe, net), loss_of(recipe), recipe, 12)
+    stepper = Stepper(net, optimizer_of(recipe, net), loss_of(recipe), recipe, scaler_of(recipe, CPU), 12)
     images, labels = next(batches())
     stepper.step(images, labels)
     assert calls == [12, 12, 6, 6, 6, 6]
     other = Plain()
-    Stepper(other, optimizer_of(recipe, other), loss_of(recipe), recipe, 6).step(images, labels)
+    halved = Stepper(other, optimizer_of(recipe, other), loss_of(recipe), recipe, scaler_of(recipe, CPU), 6)
+    halved.step(images, labels)
     torch.testing.assert_close(list(net.parameters()), list(other.parameters()))
 
 

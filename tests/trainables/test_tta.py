@@ -1,17 +1,21 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from search_spaces.kinds import AUGMENTS, MOST_VIEWS
+from search_spaces import Recipe
+from search_spaces.kinds import AUGMENTS, MOST_VIEWS, TTAS
 from trainables import tta
 from trainables.predict import nested_means
 
+RECIPE = Recipe(backbone="test_vit", image_size=32, batch_size=2, learning_rate=1e-3, epochs=1)
 BATCH = torch.randint(0, 255, (2, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize("family", tta.VIEWS)
 def test_view_one_is_the_plain_image_and_all_views_differ(family: str) -> None:
-    views = [tta.view(family, number, BATCH) for number in range(1, MOST_VIEWS + 1)]
+    views = [tta.view(replace(RECIPE, tta=family), number, BATCH) for number in range(1, MOST_VIEWS + 1)]
     assert torch.equal(views[0], BATCH)
     assert {view.shape for view in views} == {BATCH.shape}
     assert {view.dtype for view in views} == {torch.uint8}
@@ -35,4 +39,21 @@ def test_a_count_is_a_prefix() -> None:
 @pytest.mark.parametrize("augment", AUGMENTS)
 def test_what_was_trained_mirrored_is_looked_at_mirrored(augment: str) -> None:
     family = "shifts" if augment == "shifts" else "flips"
-    assert torch.equal(tta.view(augment, 2, BATCH), tta.VIEWS[family][1](BATCH))
+    own = {"augment_pipeline": "{}"} if augment == "custom" else {}
+    recipe = replace(RECIPE, augment=augment, **own)
+    assert torch.equal(tta.view(recipe, 2, BATCH), tta.VIEWS[family][1](BATCH))
+    assert tta.family(replace(recipe, tta="crops")) == "crops"
+
+
+def test_every_named_family_has_views() -> None:
+    assert set(TTAS) == {"as_trained", *tta.VIEWS}
+
+
+def test_a_crop_is_a_part_enlarged_and_a_flip_of_it() -> None:
+    ramp = torch.arange(0, 256, 4, dtype=torch.uint8).view(1, 1, 64, 1).expand(1, 64, 64, 3)
+    for number in range(2, MOST_VIEWS + 1):
+        crop = tta.VIEWS["crops"][number - 1](ramp)[0, 0, :, 0].float()
+        assert 0.7 * 252 - 8 <= crop[-1] - crop[0] <= 252, "at least 0.71 of the side is seen"
+        assert (crop.diff() >= 0).all()
+    flipped = tta.VIEWS["crop_flips"][1](ramp)[0, 0, :, 0].float()
+    assert (flipped.diff() <= 0).all()

@@ -64,9 +64,9 @@ class TrainingImages(Dataset[tuple[Tensor, int | Tensor]]):
 
 
 def training_loader(images: TrainingImages, recipe: Recipe, order_seed: int, workers: int) -> DataLoader:  # type: ignore[type-arg]
-    """Shuffled batches of (images (n, S, S, 3) uint8, labels (n,) or shares (n, K)); a last batch of one image is left out.
+    """Shuffled batches of images (n, S, S, 3) uint8 and labels (n,) or shares (n, K).
 
-    One image alone has no statistics for BatchNorm.
+    A last batch of one image is left out: one alone has no statistics for BatchNorm.
     """
     order = sampled_rows(images.labels, recipe.sampling, torch.Generator().manual_seed(order_seed))
     if len(order) % recipe.batch_size == 1 and len(order) > 1:

@@ -50,10 +50,10 @@ class ImageData:
     classes: tuple[str, ...]
     """(K,) names."""
     shares: NDArray[np.float32] | None = None
-    """(N, K) that sum to 1, where train.csv has such columns: trained on in place of `labels`, which all else goes by."""
+    """(N, K) that sum to 1, where train.csv has them: trained on in place of `labels`, which all else goes by."""
 
     def trains_on(self, sources: str) -> NDArray[np.bool_]:
-        """(N,): whether a row is of one of the sources of a recipe. Raises `InputError` where there is no such source."""
+        """(N,): whether a row is of one of a recipe's sources. Raises `InputError` where there is no such source."""
         if sources == ALL_SOURCES:
             return np.ones(len(self.labels), np.bool_)
         names = [name.strip() for name in sources.split(",")]
@@ -206,7 +206,8 @@ def _shares_of(train: pd.DataFrame, n_classes: int) -> NDArray[np.float32] | Non
     if columns[0] not in train:
         return None
     shares = train[columns].to_numpy(np.float64)
-    return (shares / shares.sum(1, keepdims=True)).astype(np.float32)
+    normalised: NDArray[np.float32] = (shares / shares.sum(1, keepdims=True)).astype(np.float32)
+    return normalised
 
 
 def _share_problems(train: pd.DataFrame, n_classes: int) -> Iterator[str]:
