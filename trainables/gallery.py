@@ -80,7 +80,8 @@ def _mixed_rows(
 def looking_net(path: Path, n_classes: int) -> Net:
     """A trained net that can say what it looks at. Raises `InputError` for another one."""
     net, recipe = load_net(path)
-    if not has_class_maps(recipe) or net.body.num_classes < n_classes:
+    outputs = int(net.body.num_classes)  # type: ignore[arg-type]
+    if not has_class_maps(recipe) or outputs < n_classes:
         raise InputError(
             f"--net must be of {n_classes} classes and linear in its feature map; {recipe.backbone} is not so"
         )
