@@ -185,7 +185,7 @@ def _described(plan: Plan, space: Space) -> str:
 def _expected(space: Space) -> list[str]:
     """What was found before, where the space says so."""
     return [
-        f"expected   {accuracy:.4f} ± {space.expected_se:.4f} with "
+        f"expected   {accuracy:.4f} ± {space.expected_se:.4f} on {space.expected_on} with "
         + ", ".join(f"{name} {value}" for name, value in fields.items())
         for fields, accuracy in space.expected
     ]

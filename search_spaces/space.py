@@ -38,6 +38,8 @@ class Space:
     """What was found before: some fields, and the accuracy with them."""
     expected_se: float = 0.0
     """Standard error of those accuracies."""
+    expected_on: str = ""
+    """What they were measured on."""
 
     def __post_init__(self) -> None:
         check_names(self.fields)

@@ -46,14 +46,14 @@ def _flipped(dims: list[int], transpose: bool) -> View:
 
 
 def _cropped(number: int, flips: list[int]) -> View:
-    """A crop of half the image or more, drawn once for each number, enlarged to the whole and then flipped."""
+    """A crop of half the image to nine tenths, drawn once for each number, enlarged to the whole and then flipped."""
     rng = random.Random(number)
-    height, width = (rng.uniform(0.5**0.5, 1.0) for _ in range(2))
+    height, width = (rng.uniform(0.5**0.5, 0.95) for _ in range(2))
     top, left = rng.uniform(0.0, 1.0 - height), rng.uniform(0.0, 1.0 - width)
 
     def view(batch: Tensor) -> Tensor:
         side = batch.shape[1]
-        box = [round(share * side) for share in (top, left, height, width)]
+        box = [int(share * side) for share in (top, left, height, width)]
         cropped: Tensor = V.resized_crop(batch.permute(0, 3, 1, 2), *box, size=[side, side])
         return torch.flip(cropped.permute(0, 2, 3, 1), flips)
 

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import albumentations as A
 import pytest
 from safetensors.torch import save_file
 
@@ -132,3 +133,26 @@ def test_set_decides_fields_of_every_recipe(stripes: Path, capsys: pytest.Captur
     assert "did you mean 'image_size'" in refused(capsys, *asked, "--set", "imagesize=32")
     assert "--set takes FIELD=VALUE" in refused(capsys, *asked, "--set", "t1")
     assert "t1 must be float, got 'low'" in refused(capsys, *asked, "--set", "t1=low")
+
+
+def test_a_pipeline_of_one_s_own_is_in_every_recipe(
+    stripes: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    own = tmp_path / "own.yaml"
+    A.save(A.Compose([A.Blur(p=0.5)]), own, data_format="yaml")
+    asked = ["--data", str(stripes), "--folds", "2", "--out", str(tmp_path / "OUT"), "--plan", "--augment", str(own)]
+    assert search.main(asked) == 0
+    own.write_text(own.read_text().replace("Blur", "Blurr"))
+    assert "'Blurr' is no transform of albumentations (nearest: Blur" in refused(capsys, *asked)
+
+
+def test_what_is_wrong_with_nets_and_augmentation_is_said_at_once(
+    stripes: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    wrong = ["mix=snapmix", "backbone=test_vit", "drop_path_rate=0.1", "sources=2019"]
+    message = refused(capsys, "--data", stripes, "--out", tmp_path / "OUT", "--set", *wrong)
+    assert "snapmix needs a backbone whose classifier is linear" in message
+    message = refused(capsys, "--data", stripes, "--out", tmp_path / "OUT", "--set", "loss=gamblers",
+                      "gamblers_reward=3.0", "t1=1.0", "t2=1.0", "sources=2019")  # fmt: skip
+    assert "(1, 2]" in message
+    assert "no column `source`; it does not have: 2019" in message

@@ -54,6 +54,38 @@ def test_all_problems_at_once() -> None:
     assert len(caught.value.problems) == 3
 
 
+def test_all_kinds_of_problems_at_once() -> None:
+    wrong = {
+        "backbone": "test_vit", "image_size": 32.5, "batch_size": 0, "learning_rate": 1e-3, "smothing": 0.1,
+        "schedule": "cosin", "mix": "snapmx", "t1": 2.0,
+    }  # fmt: skip
+    with pytest.raises(InputError) as caught:
+        Recipe.from_dict(wrong)
+    assert [problem.split()[0] for problem in caught.value.problems] == [
+        "'smothing'", "epochs", "image_size", "batch_size", "t1", "schedule", "mix",
+    ]  # fmt: skip
+    assert "did you mean 'cosine'" in str(caught.value)
+    assert "did you mean 'snapmix'" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "rule"),
+    [
+        ({"schedule": "plateau", "restart_epochs": 3}, "restart_epochs belongs to another schedule"),
+        ({"schedule": "cosine_restarts", "plateau_patience": 3}, "plateau_patience belongs to another schedule"),
+        ({"augment": "custom"}, "augment_pipeline must be the JSON text"),
+        ({"augment_pipeline": "{}"}, "augment_pipeline belongs to another augment"),
+        ({"inference_size": 48}, "inference_size of test_vit must be 0"),
+        ({"backbone": "resnet18", "inference_size": 8}, "at least 16 px, got 8"),
+        ({"precision": "half"}, "precision must be one of auto, float32, bfloat16, float16"),
+        ({"tta": "crop_flip"}, "did you mean 'crop_flips'"),
+    ],
+)
+def test_contradictions_are_refused(fields: dict[str, object], rule: str) -> None:
+    with pytest.raises(InputError, match=rule):
+        Recipe.from_dict({**GOOD, **fields})
+
+
 def test_an_unknown_key_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(InputError, match=r"'smothing' \(did you mean 'smoothing'"):
         Recipe.from_dict({**GOOD, "smothing": 0.1})

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from search_spaces import InputError, Recipe, load_space, space_names
 from trainables.backbones import Build, build_net, load_net, local_weights, save_net, starting_net
-from trainables.checks import check_backbones
+from trainables.checks import check_backbones, check_downloads, check_drops
 
 RECIPE = Recipe(backbone="test_vit", image_size=32, batch_size=4, learning_rate=1e-3, epochs=1)
 IMAGES = torch.randint(0, 255, (2, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -102,3 +102,41 @@ def test_an_old_name_of_timm_is_refused_with_its_present_one(old: str, now: str)
     with pytest.raises(InputError, match=f"old name of {re.escape(now)}"):
         check_backbones([old], pretrained=True)
     check_backbones([now], pretrained=True)
+
+
+def test_position_embeddings_are_resampled_to_the_size_that_is_asked_for(tmp_path: Path) -> None:
+    """A distilled DeiT at 64 px from weights of 224 px: its two extra tokens stay, its grid of 14 becomes one of 4."""
+    name = "deit_tiny_distilled_patch16_224"
+    source = timm.create_model(name, num_classes=7)
+    ramp = torch.arange(14.0).view(1, 14, 1, 1).expand(1, 14, 14, 192).reshape(1, 196, 192)
+    source.pos_embed.data[:, 2:] = ramp
+    save_file(source.state_dict(), tmp_path / f"{name}.safetensors")
+    recipe = Recipe.from_dict({**RECIPE.to_dict(), "backbone": name, "image_size": 64, "pretrained": True})
+    net, _ = starting_net(recipe, 3, tmp_path)
+    positions = net.body.pos_embed.detach()
+    assert positions.shape == (1, 2 + 16, 192)
+    torch.testing.assert_close(positions[:, :2], source.pos_embed.detach()[:, :2])
+    down = positions[0, 2:, 0].view(4, 4)
+    assert (down.diff(dim=0) > 2).all()
+    torch.testing.assert_close(down[:, 0], down[:, 3])
+    images = torch.zeros(2, 64, 64, 3, dtype=torch.uint8)
+    assert net.train()(images).shape == net.eval()(images).shape == (2, 3)
+
+
+@pytest.mark.parametrize("name", ["test_nfnet", "test_convnext", "test_mambaout"])
+def test_nets_without_batchnorm_train(name: str) -> None:
+    recipe = Recipe.from_dict({**RECIPE.to_dict(), "backbone": name, "drop_path_rate": 0.1, "drop_rate": 0.1})
+    check_drops([recipe])
+    net = build_net(recipe, Build(3)).train()
+    net(IMAGES).sum().backward()
+    assert all(parameter.grad is not None for parameter in net.parameters())
+
+
+def test_weights_out_of_reach_are_said_before_anything_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: object) -> bool:
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr("trainables.checks.huggingface_hub.file_exists", unreachable)
+    monkeypatch.setattr("trainables.checks.huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    with pytest.raises(InputError, match=r"give --weights DIR .*\n  - resnet18: ConnectionError .*\n  - resnet34"):
+        check_downloads(["resnet18", "resnet34"])

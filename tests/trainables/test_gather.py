@@ -99,7 +99,7 @@ def test_a_file_that_is_no_tfrecord_is_refused(harm: str, tmp_path: Path) -> Non
             "no example": record(b"\xff\xff\xff"),
         }[harm]
     )
-    with pytest.raises(InputError, match="torn|must have one `image`|no tf.train.Example"):
+    with pytest.raises(InputError, match=r"torn|must have one `image`|no tf\.train\.Example"):
         list(read_tfrecords(path))
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from search_spaces import InputError, Recipe
+from search_spaces import InputError, Recipe, pipeline
 from search_spaces.kinds import AUGMENTS, SAMPLINGS
 from trainables import augment
+from trainables.augment import check_augments
 from trainables.data.images import PlainImages, TrainingImages, sampled_rows, training_loader
 from trainables.data.kaggle import load_data
 
@@ -97,6 +98,12 @@ def test_the_first_and_last_epochs_can_go_without() -> None:
         replace(recipe, plain_first_epochs=4)
 
 
+def test_another_size_at_inference_is_for_plain_images_alone() -> None:
+    recipe = replace(RECIPE, backbone="resnet18", inference_size=24, plain_first_epochs=1)
+    assert augment.plain(recipe)(PHOTO).shape == (24, 24, 3)
+    assert {augment.training(recipe, epoch)(PHOTO, 0).shape for epoch in (1, 2)} == {(16, 16, 3)}
+
+
 def test_a_centre_crop_keeps_the_proportions() -> None:
     square = np.zeros((40, 80, 3), np.uint8)
     square[10:30, 32:48] = 255  # four fifths as wide as high, in the middle
@@ -129,3 +136,41 @@ def test_classes_are_sampled_as_asked(sampling: str, shares: tuple[float, float]
 def test_what_no_pipeline_is_is_refused(change: dict[str, object], rule: str) -> None:
     with pytest.raises(InputError, match=rule):
         replace(RECIPE, **change)  # type: ignore[arg-type]
+
+
+def test_a_pipeline_of_one_s_own_is_read_from_json_and_yaml(tmp_path: Path) -> None:
+    own = A.Compose([A.HorizontalFlip(p=0.5), A.GaussNoise(std_range=(0.1, 0.2), p=1.0)])
+    texts = []
+    for name in ("json", "yaml"):
+        A.save(own, tmp_path / f"own.{name}", data_format=name)
+        texts.append(pipeline(tmp_path / f"own.{name}"))
+    views = [
+        augment.training(replace(RECIPE, augment="custom", augment_pipeline=text), 1)(PHOTO, 3).tobytes()
+        for text in texts
+    ]
+    assert views[0] == views[1]
+    (tmp_path / "list.yaml").write_text("- HorizontalFlip")
+    with pytest.raises(InputError, match="as albumentations.save writes it"):
+        pipeline(tmp_path / "list.yaml")
+    with pytest.raises(InputError, match="cannot be read"):
+        pipeline(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("transform", "rule"),
+    [
+        ({"__class_fullname__": "HorizontalFlp", "p": 1.0}, r"'HorizontalFlp' is no .*nearest: HorizontalFlip"),
+        ({"__class_fullname__": "os.system", "p": 1.0}, "is no transform of albumentations"),
+        ({"__class_fullname__": "Lambda", "__name__": "f"}, "'Lambda' is no transform"),
+        ({"__class_fullname__": "Blur", "p": 1.0, "blur": 3}, "'blur' .* not valid"),
+        ({"__class_fullname__": "Blur", "p": 2.0}, "less than or equal to 1"),
+        ({"__class_fullname__": "Normalize", "p": 1.0}, "leave Normalize and ToTensorV2 out"),
+        ({"__class_fullname__": "ToGray", "p": 1.0, "num_output_channels": 1}, "must give"),
+    ],
+)
+def test_a_pipeline_that_makes_no_image_is_refused(transform: dict[str, object], rule: str) -> None:
+    text = json.dumps({"transform": {"__class_fullname__": "Compose", "p": 1.0, "transforms": [transform]}})
+    recipe = replace(RECIPE, augment="custom", augment_pipeline=text)
+    with pytest.raises(InputError, match=rule):
+        check_augments([recipe])
+    check_augments([augmented("custom")])

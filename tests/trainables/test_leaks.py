@@ -33,7 +33,7 @@ def data(stripes: Path) -> ImageData:
 
 
 def rows_trained_on(
-    data: ImageData, folds: Folds, fold: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+    data: ImageData, folds: Folds, fold: int, folder: Path, monkeypatch: pytest.MonkeyPatch, recipe: Recipe = RECIPE
 ) -> set[int]:
     """The rows whose files the training loader really opened, whatever the folds say."""
     opened: set[str] = set()
@@ -44,7 +44,7 @@ def rows_trained_on(
         return getitem(self, row)
 
     monkeypatch.setattr(images.TrainingImages, "__getitem__", watched)
-    list(train(RECIPE, data, folds, fold, FoldFolder(folder), Setting()))
+    list(train(recipe, data, folds, fold, FoldFolder(folder), Setting()))
     return {row for row, image_id in enumerate(data.image_ids) if image_id in opened}
 
 
@@ -64,6 +64,14 @@ def test_no_net_trains_on_what_it_validates_or_on_its_duplicate(
         trained = rows_trained_on(data, folds, fold, tmp_path / str(fold), monkeypatch)
         assert len(trained) >= len(folds.split(fold)[0]) - 1  # a last batch of one image is left out
         check_apart(trained, folds.split(fold)[1].tolist(), GROUPS)
+
+
+def test_a_recipe_trains_on_its_sources_alone(data: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = replace(data, sources=("2019", "2020") * 8)
+    folds = make_folds(data, 2, 0, "d")
+    trained = rows_trained_on(data, folds, 0, tmp_path, monkeypatch, replace(RECIPE, sources="2019"))
+    assert trained
+    assert all(row % 2 == 0 for row in trained)
 
 
 @pytest.mark.parametrize("leak", ["a row", "a duplicate"])

@@ -165,6 +165,8 @@ def test_the_loop_s_command_refuses_bad_input(
         {"optimizer": "sgd", "sam_rho": 0.05, "schedule": "cosine_restarts", "restart_epochs": 2, "mix": "fmix"},
         {"optimizer": "adabelief", "schedule": "plateau", "plateau_patience": 0, "clip_norm": 1.0},
         {"ema_decay": 0.9, "head_epochs": 2, "layer_decay": 0.8, "backbone": "test_vit", "drop_rate": 0.2},
+        {"precision": "float16", "mix": "snapmix", "mix_prob": 0.5, "sam_rho": 0.05},
+        {"tta": "crop_flips", "inference_size": 40, "channels_last": False, "precision": "bfloat16"},
     ],
 )
 def test_a_training_resumed_after_any_epoch_is_the_one_never_stopped(
@@ -209,3 +211,18 @@ def test_a_batch_that_does_not_fit_is_trained_in_parts_and_the_next_trial_knows(
     assert again[-1]["train_loss"] == pytest.approx(rows[-1]["train_loss"], rel=0.2)
     assert all(rows > 3 for rows in refused), "only validation still tries whole batches"
     assert "micro-batches" not in capsys.readouterr().out
+
+
+def test_shares_are_trained_on_and_labels_are_validated(data: ImageData, folds: Folds, tmp_path: Path) -> None:
+    one_hot = np.eye(2, dtype=np.float32)[data.labels]
+    rows = {
+        name: next(train(RECIPE, each, folds, 0, FoldFolder(tmp_path / name), Setting()))
+        for name, each in (
+            ("labels", data),
+            ("same", replace(data, shares=one_hot)),
+            ("opposite", replace(data, shares=1.0 - one_hot)),
+        )
+    }
+    assert rows["same"]["train_loss"] == pytest.approx(rows["labels"]["train_loss"], rel=1e-5)
+    assert rows["same"]["val_loss"] == pytest.approx(rows["labels"]["val_loss"], rel=1e-4)
+    assert rows["opposite"]["train_loss"] != pytest.approx(rows["labels"]["train_loss"], rel=1e-2)

@@ -1,8 +1,8 @@
 """TFRecord files of images, as Kaggle ships them beside the folders, without TensorFlow.
 
 A file is a row of records: length, its checksum, content, its checksum. The content is a `tf.train.Example`, whose
-two messages are declared here, since protobuf is installed anyway and TensorFlow is not. (The `tfrecord` package
-does as much and looks at no checksum; tensorboard's reader computes them in Python, 300 times as slowly.)
+messages are declared here, since protobuf is installed anyway and TensorFlow is not. (The reader of the `tfrecord`
+package compares no checksum; tensorboard's computes them byte by byte in Python.)
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _example_class() -> Any:
 def _declare(declared: descriptor_pb2.DescriptorProto, fields: list[tuple[str, int, int, str | None, bool]]) -> None:
     kinds = descriptor_pb2.FieldDescriptorProto
     for name, number, kind, of_type, repeated in fields:
-        field = declared.field.add(name=name, number=number, type=kind)  # type: ignore[arg-type]
+        field = declared.field.add(name=name, number=number, type=kind)
         field.label = kinds.LABEL_REPEATED if repeated else kinds.LABEL_OPTIONAL
         if of_type:
             field.type_name = f".leafsearch.{of_type}"
