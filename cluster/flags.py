@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from search_spaces import InputError, Space
+from search_spaces.recipe import TEXT_FIELDS
 from trainables.scores import METRICS
 
 
@@ -84,14 +85,16 @@ def check_numbers(flags: argparse.Namespace, space: Space) -> None:
 
 
 def set_fields(words: Sequence[str]) -> dict[str, Any]:
-    """What `--set` decides: values are JSON where they can be, else text."""
+    """What `--set` decides: values of fields that are text as they stand, others as JSON where they can be."""
     malformed = [word for word in words if "=" not in word]
     if malformed:
         raise InputError("--set takes FIELD=VALUE, as in image_size=96; got:", malformed)
-    return {name: _value(text) for name, _, text in (word.partition("=") for word in words)}
+    return {name: _value(name, text) for name, _, text in (word.partition("=") for word in words)}
 
 
-def _value(text: str) -> Any:
+def _value(name: str, text: str) -> Any:
+    if name in TEXT_FIELDS:
+        return text
     try:
         return json.loads(text)
     except json.JSONDecodeError:

@@ -151,6 +151,7 @@ class Recipe:
 
 _FIELDS = {field.name: field for field in fields(Recipe)}
 FIELDS = tuple(_FIELDS)
+TEXT_FIELDS = tuple(name for name, field in _FIELDS.items() if field.type == "str")
 REQUIRED = tuple(name for name, field in _FIELDS.items() if field.default is MISSING)
 
 

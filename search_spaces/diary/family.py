@@ -64,6 +64,6 @@ def listed(name: str, fields: Mapping[str, Any], expected: Sequence[tuple[Mappin
         {**each, "learning_rate": _RATE.base * size / _RATE.per}
         for (each, _), size in zip(expected, sizes, strict=True)
     ]
-    varied = {key: Choice(*dict.fromkeys(each[key] for each in rated)) for key in rated[0]}
+    varied = {key: Choice(*dict.fromkeys(each[key] for each in rated)) for key in rated[0] if key not in fields}
     space = family(name, {**fields, **varied}, expected)
     return replace(space, grid=False, known_good=tuple(rated), trials=len(rated))

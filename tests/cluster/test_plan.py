@@ -149,10 +149,12 @@ def test_a_pipeline_of_one_s_own_is_in_every_recipe(
 def test_what_is_wrong_with_nets_and_augmentation_is_said_at_once(
     stripes: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    wrong = ["mix=snapmix", "backbone=test_vit", "drop_path_rate=0.1", "sources=2019"]
-    message = refused(capsys, "--data", stripes, "--out", tmp_path / "OUT", "--set", *wrong)
-    assert "snapmix needs a backbone whose classifier is linear" in message
-    message = refused(capsys, "--data", stripes, "--out", tmp_path / "OUT", "--set", "loss=gamblers",
-                      "gamblers_reward=3.0", "t1=1.0", "t2=1.0", "sources=2019")  # fmt: skip
-    assert "(1, 2]" in message
+    def asked(*fields: str) -> str:
+        return refused(capsys, "--data", stripes, "--out", tmp_path / "OUT", "--set", *fields)
+
+    message = asked("backbone=vgg11", "mix=snapmix", "drop_path_rate=0.1")
+    assert "needs a backbone whose classifier is linear in its feature map; not so: vgg11" in message
+    assert "vgg11 has no drop_path_rate, got 0.1" in message
+    message = asked("loss=gamblers", "gamblers_reward=3.0", "t1=1.0", "t2=1.0", "sources=2019")
+    assert "gamblers_reward must be in (1, 2]" in message
     assert "no column `source`; it does not have: 2019" in message

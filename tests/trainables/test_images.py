@@ -150,7 +150,7 @@ def test_a_pipeline_of_one_s_own_is_read_from_json_and_yaml(tmp_path: Path) -> N
     ]
     assert views[0] == views[1]
     (tmp_path / "list.yaml").write_text("- HorizontalFlip")
-    with pytest.raises(InputError, match="as albumentations.save writes it"):
+    with pytest.raises(InputError, match=r"as albumentations\.save writes it"):
         pipeline(tmp_path / "list.yaml")
     with pytest.raises(InputError, match="cannot be read"):
         pipeline(tmp_path / "none.yaml")
