@@ -1,4 +1,4 @@
-"""The diary's SnapMix by its probability (nb023 ver5-8: B3 Noisy Student at 470 px, under SAM): the less, the better."""
+"""The diary's SnapMix by its probability (nb023 ver5-8: B3 Noisy Student, 470 px, under SAM): the less, the better."""
 
 from search_spaces.diary.family import ADOPTED, listed
 from search_spaces.ranges import Choice, Only
