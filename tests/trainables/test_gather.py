@@ -147,6 +147,35 @@ def test_what_cannot_be_gathered_is_refused(
     assert "must be a new folder" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["../out_of_it.png", "/tmp/train_images/elsewhere.png", ""])
+def test_no_name_leads_out_of_the_folder(name: str, stripes: Path, tmp_path: Path) -> None:
+    table = (stripes / "train.csv").read_text()
+    (stripes / "train.csv").write_text(f"{table}{name},1\n")
+    with pytest.raises(InputError, match="must be a plain file name"):
+        gather({"a": stripes}, tmp_path / "out")
+    (stripes / "train.csv").write_text(table)
+    write_tfrecords(stripes)
+    more = record(example(image=b"x", image_name=name.encode(), target=1))
+    (stripes / "train_tfrecords" / "more.tfrec").write_bytes(more)
+    with pytest.raises(InputError, match="must be a plain file name"):
+        gather({"a": stripes}, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_everything_that_is_wrong_is_said_at_once(stripes: Path, tmp_path: Path) -> None:
+    (stripes / "train_images/train_3.png").unlink()
+    (stripes / "test_images/test_1.png").unlink()
+    (stripes / "train_images/train_5.png").unlink()
+    (stripes / "train_images/train_5.png").symlink_to("/etc/hostname")
+    with pytest.raises(InputError) as caught:
+        gather({"a": stripes}, tmp_path / "out")
+    assert [problem.split(" ", 1)[-1] for problem in caught.value.problems] == [
+        "train_images/train_3.png is missing",
+        "train_images/train_5.png is a link that leaves the folder",
+        "is missing",
+    ]
+
+
 def test_shares_are_columns(stripes: Path) -> None:
     table = pd.read_csv(stripes / "train.csv")
     assert load_data(stripes).shares is None

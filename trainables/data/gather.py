@@ -24,7 +24,16 @@ import pandas as pd
 
 from search_spaces.errors import InputError, shortened
 from trainables.bar import bar
-from trainables.data.kaggle import IMAGE_SUFFIXES, LABEL_MAP, SAMPLE, TEST_IMAGES, TRAIN_CSV, TRAIN_IMAGES
+from trainables.data.kaggle import (
+    IMAGE_SUFFIXES,
+    LABEL_MAP,
+    SAMPLE,
+    TEST_IMAGES,
+    TRAIN_CSV,
+    TRAIN_IMAGES,
+    id_problem,
+    is_plain_name,
+)
 from trainables.data.tfrecords import Record, read_tfrecords
 
 TRAIN_RECORDS, TEST_RECORDS = "train_tfrecords", "test_tfrecords"
@@ -52,21 +61,15 @@ def gather(
     if out.exists():
         raise InputError(f"--out must be a new folder, {out} is there already")
     classes = _classes(first)
-    labelled = {name: list(labelled_images(folder, classes)) for name, folder in sources.items()}
-    tests = list(_test_images(first))
-    empty = [f"{name}={sources[name]}" for name, images in labelled.items() if not images]
-    unlabelled = [f"{i.image_id} of {name}: {i.label!r}" for name, own in labelled.items() for i in own if not i.label]
-    if empty or unlabelled:
-        raise InputError("Every source must have labelled images:", [*empty, *shortened(unlabelled)])
-    total = sum(map(len, labelled.values())) + len(tests)
+    total = _check(sources, classes)
     rows: dict[str, tuple[str, str]] = {}
-    for name, images in labelled.items():
-        for image in images:
+    for name, folder in sources.items():
+        for image in labelled_images(folder, classes):
             image_id = f"{name}_{image.image_id}" if image.image_id in rows else image.image_id
             _put(image.content, out / TRAIN_IMAGES / image_id)
             rows[image_id] = (image.label, name)
             on_image(len(rows), total)
-    for number, image in enumerate(tests, start=len(rows) + 1):
+    for number, image in enumerate(_test_images(first), start=len(rows) + 1):
         _put(image.content, out / TEST_IMAGES / image.image_id)
         on_image(number, total)
     table = pd.DataFrame([(image_id, *of) for image_id, of in rows.items()], columns=["image_id", "label", "source"])
@@ -76,15 +79,47 @@ def gather(
     return len(rows)
 
 
+def _check(sources: dict[str, Path], classes: dict[str, str]) -> int:
+    """The number of images, once nothing is wrong with any. Images themselves are not kept: they may fill the memory."""
+    problems, total = [], 0
+    for name, folder in sources.items():
+        before = total
+        for image in labelled_images(folder, classes):
+            total += 1
+            problem = _problem(image) or ("" if image.label else f"{image.image_id} has no label")
+            problems += [f"{name}: {problem}"] if problem else []
+        if total == before:
+            problems.append(f"{name}: {folder} has no labelled images")
+    for image in _test_images(next(iter(sources.values()))):
+        total += 1
+        problem = _problem(image)
+        problems += [problem] if problem else []
+    if problems:
+        raise InputError("Every image must be there and have a label:", shortened(problems))
+    return total
+
+
+def _problem(image: Image) -> str | None:
+    if isinstance(image.content, Path):
+        return id_problem(image.image_id, image.content.parent)
+    return None if is_plain_name(image.image_id) else f"image_name must be a plain file name, got {image.image_id!r}"
+
+
 def labelled_images(folder: Path, classes: dict[str, str]) -> Iterator[Image]:
     """The labelled images of a source, whatever its layout. `classes` are the names of folders and their labels."""
     if (folder / TRAIN_RECORDS).is_dir() and not (folder / TRAIN_IMAGES).is_dir():
         yield from (_of_record(record) for record in _records(folder / TRAIN_RECORDS))
     elif (folder / TRAIN_CSV).is_file():
-        for row in pd.read_csv(folder / TRAIN_CSV, dtype=str, keep_default_na=False).itertuples():
-            yield Image(str(row.image_id), folder / TRAIN_IMAGES / str(row.image_id), str(row.label))
+        table = pd.read_csv(folder / TRAIN_CSV, dtype=str, keep_default_na=False)
+        for image_id, label in zip(table["image_id"], table["label"], strict=True):
+            yield _listed(folder / TRAIN_IMAGES, image_id, label)
     else:
         yield from _in_class_folders(folder / "train" if (folder / "train").is_dir() else folder, classes)
+
+
+def _listed(folder: Path, image_id: str, label: str) -> Image:
+    """An image that a table names: `content` is a file of that folder, even where the name says otherwise."""
+    return Image(image_id, folder / image_id.replace("/", "_"), label)
 
 
 def _in_class_folders(folder: Path, classes: dict[str, str]) -> Iterator[Image]:
@@ -106,7 +141,7 @@ def _test_images(folder: Path) -> Iterator[Image]:
         yield from (_of_record(record) for record in _records(folder / TEST_RECORDS))
         return
     for image_id in pd.read_csv(folder / SAMPLE, dtype=str)["image_id"]:
-        yield Image(image_id, folder / TEST_IMAGES / image_id, "")
+        yield _listed(folder / TEST_IMAGES, image_id, "")
 
 
 def _records(folder: Path) -> Iterator[Record]:
@@ -129,14 +164,10 @@ def _classes(folder: Path) -> dict[str, str]:
 
 
 def _put(content: Path | bytes, path: Path) -> None:
-    if path.parent.name not in (TRAIN_IMAGES, TEST_IMAGES):
-        raise InputError(f"image_id must be a plain file name, got {path.name!r} in {path.parent}")
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(content, bytes):
         path.write_bytes(content)
         return
-    if not content.is_file():
-        raise InputError(f"{content} is missing")
     try:
         os.link(content.resolve(), path)
     except OSError:

@@ -24,6 +24,7 @@ from PIL import Image, UnidentifiedImageError
 from search_spaces.errors import InputError, shortened
 from search_spaces.kinds import ALL_SOURCES
 from trainables.data.duplicates import thumbnail
+from trainables.data.shares import share_problems, shares_of
 
 TRAIN_CSV = "train.csv"
 TRAIN_IMAGES = "train_images"
@@ -33,7 +34,6 @@ SAMPLE = "sample_submission.csv"
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 _CHECK_THREADS = 8
-_SHARE_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +126,7 @@ class _Tables:
         paths: list[Path] = []
         for table, folder in ((self.train, self.root / TRAIN_IMAGES), (self.sample, self.root / TEST_IMAGES)):
             ids = [] if table is None else list(dict.fromkeys(table["image_id"]))
-            paths += [folder / image_id for image_id in ids if _id_problem(image_id, folder) is None]
+            paths += [folder / image_id for image_id in ids if id_problem(image_id, folder) is None]
         return paths
 
 
@@ -142,7 +142,7 @@ def _read_tables(root: Path) -> _Tables:
     sample = _read_table(root / SAMPLE, ("image_id", "label"), problems)
     if train is not None:
         problems += _label_problems(train, len(classes)) if classes else ()
-        problems += _share_problems(train, len(classes)) if classes else ()
+        problems += share_problems(train, len(classes)) if classes else ()
         problems += _id_problems(train["image_id"], root / TRAIN_IMAGES, TRAIN_CSV)
     if sample is not None:
         problems += _id_problems(sample["image_id"], root / TEST_IMAGES, SAMPLE)
@@ -160,7 +160,7 @@ def _data_of(tables: _Tables, problems: list[str]) -> ImageData:
         sources=tuple(train["source"]) if "source" in train else None,
         test_ids=tuple(sample["image_id"]),
         classes=tables.classes,
-        shares=_shares_of(train, len(tables.classes)),
+        shares=shares_of(train, len(tables.classes)),
     )
 
 
@@ -196,34 +196,6 @@ def _label_problems(train: pd.DataFrame, n_classes: int) -> Iterator[str]:
             yield f"{TRAIN_CSV} line {row}: label {label!r} of {image_id} is not in {LABEL_MAP} (0 to {n_classes - 1})"
 
 
-def _share_columns(n_classes: int) -> list[str]:
-    return [f"label_{number}" for number in range(n_classes)]
-
-
-def _shares_of(train: pd.DataFrame, n_classes: int) -> NDArray[np.float32] | None:
-    """(N, K), each row made to sum to 1, of a table that `_share_problems` finds nothing wrong with."""
-    columns = _share_columns(n_classes)
-    if columns[0] not in train:
-        return None
-    shares = train[columns].to_numpy(np.float64)
-    normalised: NDArray[np.float32] = (shares / shares.sum(1, keepdims=True)).astype(np.float32)
-    return normalised
-
-
-def _share_problems(train: pd.DataFrame, n_classes: int) -> Iterator[str]:
-    columns = _share_columns(n_classes)
-    lacking = [column for column in columns if column not in train]
-    if lacking and len(lacking) < n_classes:
-        yield f"{TRAIN_CSV} needs shares of every class or of none; it lacks {', '.join(lacking)}"
-    if lacking:
-        return
-    shares = train[columns].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
-    wrong = ~((shares >= 0).all(1) & (np.abs(shares.sum(1) - 1.0) < _SHARE_TOLERANCE))  # NaN is wrong too
-    for row in np.flatnonzero(wrong):
-        got = ", ".join(train[columns].iloc[row])
-        yield f"{TRAIN_CSV} line {row + 2}: shares must be at least 0 and sum to 1, got {got}"
-
-
 def check_sources(flag: str, names: Sequence[str], sources: Sequence[str] | None) -> None:
     """Refuse names that are no source of train.csv."""
     known = sorted(set(sources or ()))
@@ -233,8 +205,14 @@ def check_sources(flag: str, names: Sequence[str], sources: Sequence[str] | None
         raise InputError(f"{flag} must name sources of train.csv, which has {has}; it does not have:", unknown)
 
 
-def _id_problem(image_id: str, folder: Path) -> str | None:
-    if not image_id or PurePosixPath(image_id).name != image_id or "\\" in image_id:
+def is_plain_name(image_id: str) -> bool:
+    """Whether it is the name of a file and no path."""
+    return bool(image_id) and PurePosixPath(image_id).name == image_id and "\\" not in image_id
+
+
+def id_problem(image_id: str, folder: Path) -> str | None:
+    """Why an image of a folder cannot be used: its name, its absence, or a link that leaves the folder."""
+    if not is_plain_name(image_id):
         return f"image_id must be a plain file name of {folder.name}/, got {image_id!r}"
     if not (folder / image_id).is_file():
         return f"{folder.name}/{image_id} is missing"
@@ -250,7 +228,7 @@ def _id_problems(ids: pd.Series, folder: Path, table: str) -> Iterator[str]:
             yield f"{table} line {row}: {image_id} stands in line {seen[image_id]} already"
             continue
         seen[image_id] = row
-        problem = _id_problem(image_id, folder)
+        problem = id_problem(image_id, folder)
         if problem:
             yield f"{table} line {row}: {problem}"
 
