@@ -44,9 +44,10 @@ class Image:
     """An image where it is, and what is known of it."""
 
     image_id: str
-    content: Path | bytes
     label: str
     """As its source gives it, empty for a test image."""
+    where: Path | bytes
+    """Its folder, or its content."""
 
 
 def gather(
@@ -66,11 +67,11 @@ def gather(
     for name, folder in sources.items():
         for image in labelled_images(folder, classes):
             image_id = f"{name}_{image.image_id}" if image.image_id in rows else image.image_id
-            _put(image.content, out / TRAIN_IMAGES / image_id)
+            _put(image, out / TRAIN_IMAGES / image_id)
             rows[image_id] = (image.label, name)
             on_image(len(rows), total)
     for number, image in enumerate(_test_images(first), start=len(rows) + 1):
-        _put(image.content, out / TEST_IMAGES / image.image_id)
+        _put(image, out / TEST_IMAGES / image.image_id)
         on_image(number, total)
     table = pd.DataFrame([(image_id, *of) for image_id, of in rows.items()], columns=["image_id", "label", "source"])
     table.to_csv(out / TRAIN_CSV, index=False)
@@ -80,8 +81,9 @@ def gather(
 
 
 def _check(sources: dict[str, Path], classes: dict[str, str]) -> int:
-    """The number of images, once nothing is wrong with any. Images themselves are not kept: they may fill the memory."""
-    problems, total = [], 0
+    """The number of images, once nothing is wrong with any. None is kept: together they may not fit in memory."""
+    problems: list[str] = []
+    total = 0
     for name, folder in sources.items():
         before = total
         for image in labelled_images(folder, classes):
@@ -92,16 +94,15 @@ def _check(sources: dict[str, Path], classes: dict[str, str]) -> int:
             problems.append(f"{name}: {folder} has no labelled images")
     for image in _test_images(next(iter(sources.values()))):
         total += 1
-        problem = _problem(image)
-        problems += [problem] if problem else []
+        problems += filter(None, [_problem(image)])
     if problems:
         raise InputError("Every image must be there and have a label:", shortened(problems))
     return total
 
 
 def _problem(image: Image) -> str | None:
-    if isinstance(image.content, Path):
-        return id_problem(image.image_id, image.content.parent)
+    if isinstance(image.where, Path):
+        return id_problem(image.image_id, image.where)
     return None if is_plain_name(image.image_id) else f"image_name must be a plain file name, got {image.image_id!r}"
 
 
@@ -112,14 +113,9 @@ def labelled_images(folder: Path, classes: dict[str, str]) -> Iterator[Image]:
     elif (folder / TRAIN_CSV).is_file():
         table = pd.read_csv(folder / TRAIN_CSV, dtype=str, keep_default_na=False)
         for image_id, label in zip(table["image_id"], table["label"], strict=True):
-            yield _listed(folder / TRAIN_IMAGES, image_id, label)
+            yield Image(image_id, label, folder / TRAIN_IMAGES)
     else:
         yield from _in_class_folders(folder / "train" if (folder / "train").is_dir() else folder, classes)
-
-
-def _listed(folder: Path, image_id: str, label: str) -> Image:
-    """An image that a table names: `content` is a file of that folder, even where the name says otherwise."""
-    return Image(image_id, folder / image_id.replace("/", "_"), label)
 
 
 def _in_class_folders(folder: Path, classes: dict[str, str]) -> Iterator[Image]:
@@ -133,7 +129,7 @@ def _in_class_folders(folder: Path, classes: dict[str, str]) -> Iterator[Image]:
         )
     for path in found:
         for image in sorted(each for each in path.iterdir() if each.suffix.lower() in IMAGE_SUFFIXES):
-            yield Image(image.name, image, classes[path.name.lower()])
+            yield Image(image.name, classes[path.name.lower()], path)
 
 
 def _test_images(folder: Path) -> Iterator[Image]:
@@ -141,7 +137,7 @@ def _test_images(folder: Path) -> Iterator[Image]:
         yield from (_of_record(record) for record in _records(folder / TEST_RECORDS))
         return
     for image_id in pd.read_csv(folder / SAMPLE, dtype=str)["image_id"]:
-        yield _listed(folder / TEST_IMAGES, image_id, "")
+        yield Image(image_id, "", folder / TEST_IMAGES)
 
 
 def _records(folder: Path) -> Iterator[Record]:
@@ -150,7 +146,7 @@ def _records(folder: Path) -> Iterator[Record]:
 
 
 def _of_record(record: Record) -> Image:
-    return Image(record.image_id, record.content, "" if record.label is None else str(record.label))
+    return Image(record.image_id, "" if record.label is None else str(record.label), record.content)
 
 
 def _classes(folder: Path) -> dict[str, str]:
@@ -163,15 +159,16 @@ def _classes(folder: Path) -> dict[str, str]:
     return {name.lower(): label for name, label in [*((name, label) for label, name in names.items()), *short.items()]}
 
 
-def _put(content: Path | bytes, path: Path) -> None:
+def _put(image: Image, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(content, bytes):
-        path.write_bytes(content)
+    if isinstance(image.where, bytes):
+        path.write_bytes(image.where)
         return
+    file = (image.where / image.image_id).resolve()
     try:
-        os.link(content.resolve(), path)
-    except OSError:
-        shutil.copyfile(content, path)
+        os.link(file, path)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(file, path)
 
 
 def main(arguments: list[str] | None = None) -> int:
