@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.ensemble import ensemble_test_probs
+from search_spaces.edges import edges
 from trainables.data.digits import TRUE_LABELS
 from trainables.data.folds import Folds
 from trainables.data.kaggle import ImageData
@@ -27,6 +28,7 @@ def summarize(search: SearchFolder, data: ImageData, folds: Folds, wall_s: float
     summary = {
         "best_trial": _best_trial(search, trials[promoted[0]], truth),
         "promoted": [_promoted(search, trials[number], data, folds, truth) for number in promoted],
+        "edges": [str(edge) for edge in edges(trials[promoted[0]].recipe.to_dict(), about["ranges"])],
         "ensemble": load_json(search.ensemble),
         "epochs_trained": sum(trial.epoch for trial in trials.values()),
         "epochs_without_stopping": sum(trial.recipe.epochs for trial in trials.values()),
@@ -56,6 +58,7 @@ def closing_lines(summary: dict[str, Any]) -> str:
     if "test_accuracy" in ensemble:
         best = summary["best_trial"]["test_accuracy"]
         lines.append(f"true test  ensemble {ensemble['test_accuracy']:.4f}, best net of the search {best:.4f}")
+    lines += [f"edge       of the best recipe, {edge}" for edge in summary["edges"]]
     lines.append(f"epochs     {summary['epochs_trained']} of {summary['epochs_without_stopping']} without stopping")
     return "\n".join(lines)
 

@@ -38,6 +38,7 @@ def begin(plan: Plan) -> None:
         "code_hash": code_hash(),
         "classes": plan.data.classes,
         "rungs": plan.rungs,
+        "ranges": plan.ranges,
         "out": str(plan.search.path),
         "command": plan.command,
     }

@@ -7,6 +7,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from cluster.asha import GRACE_EPOCHS, REDUCTION_FACTOR, rung_epochs
 from cluster.flags import check_numbers, command, set_fields
 from cluster.resources import Slots
 from search_spaces import InputError, Recipe, Space, load_space, pipeline
+from search_spaces.edges import described
 from search_spaces.errors import together
 from trainables.backbones import has_local_weights
 from trainables.bar import bar
@@ -51,6 +53,8 @@ class Plan:
     quiet: bool
     command: str
     space_name: str
+    ranges: dict[str, Any]
+    """What was searched (`search_spaces.edges`)."""
 
     @property
     def epochs(self) -> int:
@@ -115,6 +119,7 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
         quiet=flags.quiet,
         command=command(flags, out),
         space_name=space.name,
+        ranges=described(space.fields),
     )
     if flags.plan or not flags.quiet:
         print(_described(plan, space), flush=True)

@@ -80,6 +80,12 @@ def problems(declared: Fields, values: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def limits(name: str) -> tuple[float, float]:
+    """The least and the greatest value of a numeric field."""
+    low, high, _ = _RANGES.get(name, (-math.inf, math.inf, ""))
+    return low, high
+
+
 def unknown(names: Iterable[str], declared: Iterable[str]) -> list[str]:
     """The names that are no field, each with the nearest one that is."""
     fields = list(declared)
