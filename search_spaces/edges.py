@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from search_spaces.backbones import size_step
@@ -110,5 +110,6 @@ def _on_grid(edge: Edge, recipe: Mapping[str, Any]) -> Edge:
     """An image size that the backbone takes."""
     if edge.field != "image_size":
         return edge
-    step = size_step(recipe["backbone"])
-    return Edge(edge.field, edge.value, edge.end, edge.searched, step * math.ceil(edge.next / step))
+    steps = edge.next / size_step(recipe["backbone"])
+    further = size_step(recipe["backbone"]) * (math.floor(steps) if edge.end == "lowest" else math.ceil(steps))
+    return replace(edge, next=further)
