@@ -8,7 +8,7 @@ the rung that the trial reported, a diverged trial is never ranked, and the tabl
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,17 @@ def goes_on(good: float, recorded: Collection[float], factor: int = REDUCTION_FA
     return good >= float(np.percentile(list(recorded), 100.0 * (1.0 - 1.0 / factor)))
 
 
+@dataclass(frozen=True)
+class Report:
+    """An epoch of a trial, as its folder has it."""
+
+    trial: int
+    epoch: int
+    value: float
+    ended_at: float
+    """Seconds since 1970."""
+
+
 @dataclass
 class RungTable:
     """What every trial was worth at every rung, and which were stopped where. Kept in a JSON file."""
@@ -55,8 +66,23 @@ class RungTable:
     """Epoch at which a trial was stopped."""
 
     @classmethod
+    def rebuilt(cls, path: Path, metric: str, rungs: tuple[int, ...], reports: Sequence[Report]) -> RungTable:
+        """The table from what the trials reported, in the order of their clocks, where the file is lost or torn.
+
+        A trial that went on beyond a rung has passed it, whatever the rule says now of two reports in one moment.
+        """
+        table = cls(path, metric, rungs)
+        furthest = {trial: max(r.epoch for r in reports if r.trial == trial) for trial in {r.trial for r in reports}}
+        for report in sorted(reports, key=lambda r: (r.ended_at, r.trial)):
+            passes = table.judge(report.trial, report.epoch, report.value)
+            if not passes and furthest[report.trial] > report.epoch:
+                del table.stopped[report.trial]
+        table.save()
+        return table
+
+    @classmethod
     def open(cls, path: Path, metric: str, rungs: tuple[int, ...]) -> RungTable:
-        """The table of a search that goes on, or an empty one."""
+        """The table of a search that goes on, or an empty one. Raises ValueError or KeyError where the file is torn."""
         table = cls(path, metric, rungs)
         if path.exists():
             stored = load_json(path)
@@ -77,6 +103,18 @@ class RungTable:
             self.stopped[trial] = epoch
         self.save()
         return passes
+
+    def withdraw(self, trial: int) -> None:
+        """Forget a trial that failed: what it was worth judges nobody."""
+        for here in self.values.values():
+            here.pop(trial, None)
+        self.save()
+
+    def readmit(self, trial: int, values: Mapping[int, float]) -> None:
+        """A trial that failed is tried again: what it was worth at the rungs that it had passed, by epoch."""
+        for rung in set(self.rungs) & set(values):
+            self.values.setdefault(rung, {})[trial] = values[rung]
+        self.save()
 
     def save(self) -> None:
         values = {str(rung): {str(trial): v for trial, v in here.items()} for rung, here in self.values.items()}
@@ -99,3 +137,7 @@ class Asha(FIFOScheduler):  # type: ignore[misc]
             return str(TrialScheduler.STOP)
         passes = self._table.judge(trial.config["trial"], result["epoch"], result[self._table.metric])
         return str(TrialScheduler.CONTINUE if passes else TrialScheduler.STOP)
+
+    def on_trial_error(self, tune_controller: TuneController, trial: RayTrial) -> None:
+        """Ray says it once no attempt is left."""
+        self._table.withdraw(trial.config["trial"])

@@ -60,6 +60,7 @@ def read_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--deterministic", action="store_true", help="on GPUs: the same bits each time, more slowly (CPUs: always)")
     add("--resume", action="store_true", help="go on with the search in --out")
+    add("--accept-changed-code", action="store_true", help="--resume a search that other code began")
     add("--replay", nargs=2, metavar=("OUT", "TRIAL"), help="train one trial of a search again; says whether it agrees")
     add("--plan", action="store_true", help="check everything, say what would be done, and stop")
     add("--quiet", action="store_true", help="print the result only")
@@ -106,7 +107,7 @@ def command(flags: argparse.Namespace, out: Path) -> str:
     values: dict[str, Any] = {**vars(flags), "out": out}
     words = []
     for name, value in values.items():
-        if value in (None, False, []) or name in ("resume", "plan", "replay"):
+        if value in (None, False, []) or name in ("resume", "accept_changed_code", "plan", "replay"):
             continue
         listed = value if isinstance(value, list) else [value]
         words += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(each) for each in listed])

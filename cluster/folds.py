@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import ray
+from numpy.typing import NDArray
 
 from cluster.plan import Plan
 from cluster.promotion import best, ruled_out, standings
@@ -33,6 +34,7 @@ def promote(plan: Plan, slots: Slots, trials: list[Trial]) -> list[int]:
     With `--adaptive` the folds are trained one after the other, and members drop out between them (`ruled_out`).
     """
     promoted = _stand(plan, trials)
+    _keep_probs_of_the_search(plan, promoted)
     for trial in trials:
         if trial.number not in promoted:
             plan.search.trial(trial.number).fold(0).forget_weights()
@@ -91,9 +93,10 @@ def _stand(plan: Plan, trials: list[Trial]) -> list[int]:
     """Who is promoted, decided once: a promoted trial that goes on is no longer what was compared."""
     judged = standings(trials, plan.metric)
     ranked = best(judged, len(judged))
-    if not plan.search.standings.exists():
+    known = load_json(plan.search.standings) if plan.search.standings.exists() else []
+    if {row["trial"] for row in known} != set(ranked):
         labels = plan.data.labels[plan.folds.split(0)[1]]
-        probs = {number: load_array(plan.search.trial(number).fold(0).pred_probs) for number in ranked}
+        probs = {number: _probs_of_the_search(plan, number) for number in ranked}
         goods = {number: goods_by_image(plan.metric, each, labels) for number, each in probs.items()}
         epochs = {standing.number: standing.epoch for standing in judged}
         save_json(plan.search.standings, compare(ranked, epochs, goods, plan.promote))
@@ -102,6 +105,19 @@ def _stand(plan: Plan, trials: list[Trial]) -> list[int]:
         if row["cut_is_tie"] and not plan.quiet:
             print(f"note: trial {row['trial']:03d} is not promoted, but tied with the last that is; see --promote")
     return [row["trial"] for row in rows][: plan.promote]
+
+
+def _probs_of_the_search(plan: Plan, number: int) -> NDArray[np.floating]:
+    """Fold 0's probabilities when the search left a trial; a promoted one may have gone on since."""
+    folder = plan.search.trial(number).fold(0)
+    return load_array(folder.search_probs if folder.search_probs.exists() else folder.pred_probs)
+
+
+def _keep_probs_of_the_search(plan: Plan, promoted: list[int]) -> None:
+    for number in promoted:
+        folder = plan.search.trial(number).fold(0)
+        if not folder.search_probs.exists():
+            save_array(folder.search_probs, load_array(folder.pred_probs))
 
 
 def predict_test(plan: Plan, slots: Slots, members: list[int], best_trial: int) -> None:

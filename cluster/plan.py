@@ -7,7 +7,6 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +14,8 @@ from numpy.typing import NDArray
 from cluster.asha import GRACE_EPOCHS, REDUCTION_FACTOR, rung_epochs
 from cluster.flags import check_numbers, command, set_fields
 from cluster.resources import Slots
+from cluster.snapshot import code_hash
 from search_spaces import InputError, Recipe, Space, load_space, pipeline
-from search_spaces.edges import described
 from search_spaces.errors import together
 from trainables.backbones import has_local_weights
 from trainables.bar import bar
@@ -52,9 +51,8 @@ class Plan:
     resume: bool
     quiet: bool
     command: str
-    space_name: str
-    ranges: dict[str, Any]
-    """What was searched (`search_spaces.edges`)."""
+    accept_changed_code: bool
+    space: Space
 
     @property
     def epochs(self) -> int:
@@ -74,6 +72,7 @@ class Plan:
             slots.loader_workers,
             self.search.micro_batches,
             self.deterministic,
+            code_hash(),
         )
 
 
@@ -118,8 +117,8 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
         resume=flags.resume,
         quiet=flags.quiet,
         command=command(flags, out),
-        space_name=space.name,
-        ranges=described(space.fields),
+        accept_changed_code=flags.accept_changed_code,
+        space=space,
     )
     if flags.plan or not flags.quiet:
         print(_described(plan, space), flush=True)
@@ -149,7 +148,9 @@ def _check_out(search: SearchFolder, resume: bool) -> None:
         return
     if search.search.exists():
         raise InputError(f"--out: {search.path} holds a search already; add --resume to go on with it, or name another")
-    if search.path.exists() and not (search.path.is_dir() and set(search.path.iterdir()) <= {search.digits}):
+    if search.path.exists() and not (
+        search.path.is_dir() and set(search.path.iterdir()) <= {search.digits, search.lock}
+    ):
         raise InputError(f"--out must be a new or an empty folder; {search.path} is neither")
 
 

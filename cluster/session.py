@@ -10,9 +10,9 @@ from pathlib import Path
 
 import ray
 
-from cluster.identity import package_folders
 from cluster.plan import Plan
 from cluster.resources import Slots, slots
+from cluster.snapshot import package_folders
 
 # Ray's cluster launcher leaves it on the head node, where `ray submit` runs the driver.
 _AUTOSCALED = Path("~/ray_bootstrap_config.yaml").expanduser()

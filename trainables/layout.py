@@ -71,6 +71,11 @@ class FoldFolder:
         return self.path / "pred_probs.npy"
 
     @property
+    def search_probs(self) -> Path:
+        """`pred_probs` of a promoted trial as they were when the search left it, which is what it was judged by."""
+        return self.path / "search_probs.npy"
+
+    @property
     def tta_curve(self) -> Path:
         """The newest scores at every TTA count, JSON."""
         return self.path / "tta_curve.json"
@@ -101,6 +106,11 @@ class TrialFolder:
         """The traceback of a trial that failed."""
         return self.path / "error.txt"
 
+    @property
+    def attempts(self) -> Path:
+        """The causes of attempts that ended in an error and were made again."""
+        return self.path / "attempts.txt"
+
     def fold(self, number: int) -> FoldFolder:
         return FoldFolder(self.path / f"fold{number}")
 
@@ -115,6 +125,11 @@ class SearchFolder:
     def search(self) -> Path:
         """What this search is: its plan and the hashes that a resume must match."""
         return self.path / "search.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the driver that writes here."""
+        return self.path / "lock"
 
     @property
     def digits(self) -> Path:

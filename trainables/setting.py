@@ -22,3 +22,5 @@ class Setting:
     """Where it is remembered what fits a device at once."""
     deterministic: bool = False
     """Only algorithms that give the same bits each time. On a CPU they do anyway; on a GPU this costs speed."""
+    code_hash: str = ""
+    """Of the code that a search runs."""

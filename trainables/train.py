@@ -49,7 +49,7 @@ from trainables.tensorboard import Curves
 Row = dict[str, Any]
 """One epoch: epoch, train_loss, `scores.validation`'s, val_loss_raw (the training loss on validation images),
 micro_batch (rows that passed through the net at once), learning_rate (the head's), seconds, images_per_s,
-fold_hash, threads, diverged."""
+fold_hash, threads, ended_at (seconds since 1970), code_hash, diverged."""
 
 
 @dataclass
@@ -106,6 +106,7 @@ def train(
             seconds = time.perf_counter() - started
             row |= {"learning_rate": training.optimizer.param_groups[-1]["lr"], "seconds": seconds}
             row |= {"images_per_s": len(images) / seconds, "fold_hash": folds.hash, "threads": setting.threads}
+            row |= {"ended_at": time.time(), "code_hash": setting.code_hash}
             row["diverged"] = not (math.isfinite(train_loss) and math.isfinite(row["val_loss"]))
             training.rows.append(row)
             _save(training, recipe, folder)

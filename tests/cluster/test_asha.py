@@ -5,7 +5,7 @@ import pytest
 from ray.tune.schedulers.async_hyperband import _Bracket
 from ray.tune.schedulers.trial_scheduler import TrialScheduler
 
-from cluster.asha import Asha, RungTable, goes_on, rung_epochs
+from cluster.asha import Asha, Report, RungTable, goes_on, rung_epochs
 
 
 @pytest.mark.parametrize(
@@ -92,3 +92,48 @@ class _FakeTrial:
     def __init__(self, number: int) -> None:
         self.trial_id = str(number)
         self.config = {"trial": number}
+
+
+def _random_search(seed: int, path: Path) -> tuple[RungTable, list[Report]]:
+    """Twelve trials, three at once, and the epochs that they reported until ASHA stopped them."""
+    rng, clock = random.Random(seed), 0.0
+    table, reports = RungTable(path, "val_accuracy", rung_epochs(20)), []
+    waiting, running = list(range(12)), dict[int, int]()
+    while waiting or running:
+        while waiting and len(running) < 3:
+            running[waiting.pop(0)] = 0
+        trial = rng.choice(list(running))
+        running[trial] += 1
+        clock += rng.random()
+        reports.append(Report(trial, running[trial], rng.random(), clock))
+        if not table.judge(trial, running[trial], reports[-1].value) or running[trial] == 20:
+            del running[trial]
+    return table, reports
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_lost_table_is_rebuilt_from_the_trials(seed: int, tmp_path: Path) -> None:
+    table, reports = _random_search(seed, tmp_path / "a.json")
+    assert table.stopped
+    random.Random(seed).shuffle(reports)  # as folders are read
+    again = RungTable.rebuilt(tmp_path / "b.json", "val_accuracy", table.rungs, reports)
+    assert (again.values, again.stopped) == (table.values, table.stopped)
+    assert RungTable.open(tmp_path / "b.json", "val_accuracy", table.rungs) == again
+
+
+def test_who_went_on_had_passed(tmp_path: Path) -> None:
+    """Two reports in one moment may be told apart in the wrong order; a later epoch says how it was."""
+    reports = [Report(0, 2, 0.9, 1.0), Report(1, 2, 0.1, 1.0), Report(1, 3, 0.2, 2.0)]
+    assert RungTable.rebuilt(tmp_path / "a.json", "val_accuracy", (2, 6), reports).stopped == {}
+    assert RungTable.rebuilt(tmp_path / "b.json", "val_accuracy", (2, 6), reports[:2]).stopped == {1: 2}
+
+
+def test_a_failed_trial_judges_nobody_until_it_is_tried_again(tmp_path: Path) -> None:
+    table = RungTable(tmp_path / "rungs.json", "val_accuracy", (2, 6))
+    for trial, value in enumerate((0.9, 0.95, 0.99)):
+        assert table.judge(trial, 2, value)
+    table.judge(2, 6, 0.99)
+    table.withdraw(2)
+    assert RungTable.open(table.path, "val_accuracy", (2, 6)).values == {2: {0: 0.9, 1: 0.95}, 6: {}}
+    table.readmit(2, {1: 0.5, 2: 0.99, 3: 0.7, 6: 0.99})
+    assert table.values == {2: {0: 0.9, 1: 0.95, 2: 0.99}, 6: {2: 0.99}}

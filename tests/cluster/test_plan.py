@@ -8,7 +8,7 @@ import pytest
 from safetensors.torch import save_file
 
 import search
-from cluster.identity import code_hash
+from cluster.snapshot import code_hash
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:

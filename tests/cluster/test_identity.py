@@ -1,0 +1,108 @@
+"""What a resumed search must share with the one that it goes on with, and who may write it."""
+
+import argparse
+import multiprocessing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster.failures import cause_of
+from cluster.flags import read_flags
+from cluster.identity import begin
+from cluster.lock import held
+from cluster.plan import Plan, make_plan
+from search_spaces import InputError
+from trainables.layout import load_json
+
+
+def flags_of(stripes: Path, out: Path, *more: str) -> argparse.Namespace:
+    return read_flags(["--data", str(stripes), "--folds", "2", "--out", str(out), "--quiet", *more])
+
+
+def plan_of(stripes: Path, out: Path, *more: str) -> Plan:
+    plan = make_plan(flags_of(stripes, out, *more))
+    assert plan is not None
+    return plan
+
+
+@pytest.fixture
+def begun(stripes: Path, tmp_path: Path) -> Plan:
+    plan = plan_of(stripes, tmp_path / "OUT", "--trials", "4")
+    begin(plan)
+    return plan
+
+
+def resumed(begun: Plan, *more: str) -> Plan:
+    return plan_of(begun.data_root, begun.search.path, "--resume", *more)
+
+
+def test_the_same_search_goes_on_with_as_many_trials_or_more(begun: Plan) -> None:
+    begin(resumed(begun, "--trials", "4"))
+    more = resumed(begun, "--trials", "7")
+    begin(more)
+    assert more.recipes[:4] == begun.recipes
+    assert begun.search.trial_numbers() == list(range(7))
+    assert load_json(begun.search.search)["trials"] == 7
+    with pytest.raises(InputError, match="trials were 7, are 4; there can only be more"):
+        begin(resumed(begun, "--trials", "4"))
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--seed", "1"), "seed was 0, is 1"),
+        (("--metric", "val_accuracy"), "metric was 'val_robust_loss', is 'val_accuracy'"),
+        (("--epochs", "5"), "epochs was 12, is 5"),
+        (("--folds", "3"), "fold_hash was"),
+        (("--set", "t1=0.5"), "the recipes are not those of the space"),
+    ],
+)
+def test_another_search_is_refused(begun: Plan, more: tuple[str, ...], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        begin(resumed(begun, "--trials", "4", *more))
+
+
+def test_changed_code_must_be_accepted(begun: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cluster.identity.code_hash", lambda: "another")
+    with pytest.raises(InputError, match=r"-> another.*; --accept-changed-code goes on"):
+        begin(resumed(begun, "--trials", "4"))
+    begin(resumed(begun, "--trials", "4", "--accept-changed-code"))
+    assert load_json(begun.search.search)["code_hash"] == "another"
+    with pytest.raises(InputError, match="fold_hash"):  # never changed folds
+        begin(resumed(begun, "--trials", "4", "--accept-changed-code", "--folds", "3"))
+
+
+def _hold(path: Path, holds: Any, may_end: Any) -> None:
+    with held(path):
+        holds.set()
+        may_end.wait(30)
+
+
+@pytest.mark.slow
+def test_a_second_driver_is_refused_and_a_dead_one_is_not_in_the_way(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    holds, may_end = context.Event(), context.Event()
+    other = context.Process(target=_hold, args=(tmp_path / "OUT" / "lock", holds, may_end))
+    other.start()
+    assert holds.wait(30)
+    refused = pytest.raises(InputError, match=rf"is being written by another search \(process {other.pid} on")
+    with refused, held(tmp_path / "OUT" / "lock"):
+        pass
+    other.kill()
+    other.join()
+    with held(tmp_path / "OUT" / "lock"):
+        pass
+
+
+def test_the_cause_of_an_error_has_no_numbers() -> None:
+    first, second = (f"Traceback\n  line {n}\nRuntimeError: worker {n} is gone\n\n" for n in (3, 14))
+    assert cause_of(first) == cause_of(second) == "RuntimeError: worker # is gone"
+    assert cause_of("") == ""
+
+
+def test_replacements_are_the_next_recipes_of_the_space(begun: Plan) -> None:
+    longer = plan_of(begun.data_root, begun.search.path.with_name("OTHER"), "--trials", "6")
+    assert begun.space.recipes(6, begun.seed)[4:] == list(longer.recipes[4:])
+    assert replace(begun.space, name="x").recipes(4, 0) == list(begun.recipes)
