@@ -35,7 +35,8 @@ def search(plan: Plan, slots: Slots) -> list[Trial]:
     table = _rungs(plan)
     for trial in load_trials(plan.search):
         if trial.status == "failed":
-            table.readmit(trial.number, dict(zip(trial.epochs["epoch"], trial.epochs[plan.metric], strict=True)))
+            rows = trial.epochs.to_dict("records")  # none, where it failed in its first epoch
+            table.readmit(trial.number, {row["epoch"]: row[plan.metric] for row in rows})
             plan.search.trial(trial.number).error.unlink()
     while waiting := [trial.number for trial in load_trials(plan.search) if trial.status == "unfinished"]:
         repeated = _tune(plan, slots, table, waiting)
