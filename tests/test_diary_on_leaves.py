@@ -1,14 +1,13 @@
-"""Every experiment of the diary, as the command that a user would type, on a few real leaf photos."""
+"""Every experiment of the diary, as the command line that a user would type, on a few real leaf photos."""
 
 import json
 import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+import search
 from search_spaces.loading import diary_names
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
@@ -37,39 +36,14 @@ def leaves(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # in this process, for speed: what Ray warns of is not ours
 @pytest.mark.parametrize("name", diary_names())
-def test_a_family_runs_from_its_grid_to_the_answer(
-    name: str, leaves: Path, command: Callable[..., "subprocess.CompletedProcess[str]"], tmp_path: Path
-) -> None:
+def test_a_family_runs_from_its_grid_to_the_answer(name: str, leaves: Path, tmp_path: Path) -> None:
     small = ["backbone=mobilenetv2_100"] + ([] if name == "diary/image_size" else ["image_size=32"])
+    epochs = "3" if name == "diary/head_epochs" else "1"
     out = tmp_path / "out"
-    done = command(
-        *(
-            "search.py",
-            "--space",
-            name,
-            "--data",
-            str(leaves),
-            "--weights",
-            str(WEIGHTS),
-            "--out",
-            str(out),
-            "--set",
-            *small,
-        ),
-        *(
-            "--trials",
-            "2",
-            "--epochs",
-            "3" if name == "diary/head_epochs" else "1",
-            "--promote",
-            "1",
-            "--folds",
-            "2",
-            "--gpus-per-trial",
-            "0",
-        ),
-    )
-    assert done.returncode == 0, done.stderr
+    flags = ["--space", name, "--data", str(leaves), "--weights", str(WEIGHTS), "--out", str(out), "--set", *small]
+    flags += ["--trials", "2", "--epochs", epochs, "--promote", "1", "--folds", "2", "--gpus-per-trial", "0"]
+    assert search.main([*flags, "--concurrent", "1"]) == 0
     assert len(pd.read_csv(out / "submission.csv")) == 4
     assert json.loads((out / "search.json").read_text())["space"] == name
