@@ -11,7 +11,7 @@ import ray
 from numpy.typing import NDArray
 
 from cluster.plan import Plan
-from cluster.promotion import best, ruled_out, standings
+from cluster.promotion import best, losers, ruled_out, standings
 from cluster.resources import Slots
 from cluster.tuner import ATTEMPTS_AFTER_A_CRASH, SearchFailed
 from trainables.bar import bar
@@ -35,9 +35,8 @@ def promote(plan: Plan, slots: Slots, trials: list[Trial]) -> list[int]:
     """
     promoted = _stand(plan, trials)
     _keep_probs_of_the_search(plan, promoted)
-    for trial in trials:
-        if trial.number not in promoted:
-            plan.search.trial(trial.number).fold(0).forget_weights()
+    for number in losers(trials, plan.promote, plan.metric):
+        plan.search.trial(number).fold(0).forget_weights()
     members, dropped = promoted, {}
     for folds in _stages(plan):
         _train_folds(plan, slots, members, folds)

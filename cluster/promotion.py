@@ -55,6 +55,17 @@ def ruled_out(pred_probs: Mapping[int, Probs], labels: Labels, metric: str) -> l
     return out
 
 
+def losers(trials: Sequence[Trial], promote: int, metric: str) -> list[int]:
+    """The trials that have ended and cannot be promoted any more, whatever those do that have not.
+
+    A further trial moves nobody up. One that failed is tried again, and is no loser yet.
+    """
+    kept = best(standings(trials, metric), promote)
+    return [
+        trial.number for trial in trials if (trial.judged or trial.status == "diverged") and trial.number not in kept
+    ]
+
+
 def standings(trials: Sequence[Trial], metric: str) -> list[Standing]:
     """The judged trials; diverged and failed ones have no standing."""
     return [Standing(t.number, t.epoch, goodness(metric, t.last(metric))) for t in trials if t.judged]

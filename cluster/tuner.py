@@ -10,6 +10,7 @@ from ray.tune.experiment import Trial as RayTrial
 
 from cluster.asha import Asha, Report, RungTable
 from cluster.failures import SAME_CAUSE, Failures
+from cluster.housekeeping import Housekeeping
 from cluster.plan import Plan
 from cluster.progress import SearchProgress
 from cluster.resources import Slots
@@ -84,6 +85,7 @@ def _tune(plan: Plan, slots: Slots, table: RungTable, waiting: list[int]) -> str
     recipes = [load_trial(plan.search, number).recipe for number in plan.search.trial_numbers()]
     ended = [number for number in range(len(recipes)) if number not in waiting]
     failures = Failures(plan.search)
+    tidy = Housekeeping(plan.search, plan.promote, plan.metric)
     trainable = tune.with_parameters(
         run_trial,
         data_root=plan.data_root,
@@ -103,7 +105,7 @@ def _tune(plan: Plan, slots: Slots, table: RungTable, waiting: list[int]) -> str
         run_config=RunConfig(
             name=time.strftime("%Y%m%d-%H%M%S"),
             storage_path=str(plan.search.ray),
-            callbacks=[SearchProgress(recipes, ended, table, slots.concurrent, plan.quiet), failures],
+            callbacks=[SearchProgress(recipes, ended, table, slots.concurrent, plan.quiet), failures, tidy],
             stop=failures,
             failure_config=FailureConfig(max_failures=ATTEMPTS_AFTER_A_CRASH),
             verbose=0,

@@ -58,7 +58,12 @@ class FoldFolder:
     @property
     def checkpoint(self) -> Path:
         """All that the next epoch needs."""
-        return self.path / "checkpoint.pt"
+        return self.path / "checkpoint.safetensors"
+
+    @property
+    def earlier_checkpoint(self) -> Path:
+        """The one before it."""
+        return self.path / "checkpoint.earlier.safetensors"
 
     @property
     def weights(self) -> Path:
@@ -88,6 +93,7 @@ class FoldFolder:
     def forget_weights(self) -> None:
         """Delete what only a resume or a prediction would need."""
         self.checkpoint.unlink(missing_ok=True)
+        self.earlier_checkpoint.unlink(missing_ok=True)
         self.weights.unlink(missing_ok=True)
 
 

@@ -6,7 +6,6 @@ python -m trainables.train RECIPE.json --data DIR --out FOLDER [--fold 0] [--fol
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import math
 import os
@@ -29,6 +28,7 @@ from search_spaces.errors import InputError
 from search_spaces.recipe import Recipe
 from trainables import scores
 from trainables.backbones import Build, Net, save_net, starting_net
+from trainables.checkpoint import load_checkpoint, save_checkpoint
 from trainables.checks import check_on_data, check_recipes
 from trainables.data.duplicates import duplicate_groups
 from trainables.data.folds import Folds, make_folds
@@ -200,8 +200,8 @@ def _begin(recipe: Recipe, data: ImageData, fold_hash: str, folder: FoldFolder, 
     net = net.to(device())
     average = ModelEmaV3(net, decay=recipe.ema_decay, use_warmup=True) if recipe.ema_decay else None
     training = Training(net, build, optimizer_of(recipe, net), scaler_of(recipe, device()), average)
-    if folder.checkpoint.exists():
-        stored = torch.load(folder.checkpoint, map_location="cpu", weights_only=True)
+    stored = load_checkpoint(folder)
+    if stored:
         if stored["recipe"] != recipe.to_dict() or stored["fold_hash"] != fold_hash:
             raise InputError(f"{folder.checkpoint} is of another recipe or of other folds; it cannot be resumed here")
         net.load_state_dict(stored["net"])
@@ -219,8 +219,8 @@ def _save(training: Training, recipe: Recipe, folder: FoldFolder) -> None:
     write_whole(folder.metrics, pd.DataFrame(rows).to_csv(index=False))
     if len(rows) == recipe.epochs and not rows[-1]["diverged"]:
         save_net(folder.weights, training.answering_net, recipe, training.build)
-    content = io.BytesIO()
-    torch.save(
+    save_checkpoint(
+        folder,
         {
             "recipe": recipe.to_dict(),
             "fold_hash": rows[-1]["fold_hash"],
@@ -230,9 +230,7 @@ def _save(training: Training, recipe: Recipe, folder: FoldFolder) -> None:
             "scaler": training.scaler.state_dict(),
             "average": training.average.module.state_dict() if training.average else None,
         },
-        content,
     )
-    write_whole(folder.checkpoint, content.getvalue())
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,9 +1,14 @@
+import random
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from cluster.promotion import RULED_OUT_BEYOND, Standing, best, ruled_out
+from cluster.promotion import RULED_OUT_BEYOND, Standing, best, losers, ruled_out, standings
+from search_spaces import Recipe
 from trainables.comparison import paired
 from trainables.scores import METRICS, goods_by_image
+from trainables.trial import Trial
 
 # number, epoch, good
 TABLE = [(0, 9, 0.70), (1, 2, 0.99), (2, 9, 0.80), (3, 6, 0.75), (4, 9, 0.80), (5, 6, 0.76)]
@@ -64,3 +69,28 @@ def test_ties_and_lone_leaders_stay() -> None:
     assert ruled_out(members, labels, "val_loss") == []
     assert ruled_out({4: members[0]}, labels, "val_loss") == []
     assert ruled_out({4: members[0], 5: members[0].copy()}, labels, "val_loss") == []
+
+
+def _trial(number: int, rng: random.Random) -> Trial:
+    status = rng.choice(["finished", "stopped", "stopped", "stopped", "diverged"])
+    epochs = {"finished": 9, "stopped": rng.choice([2, 6]), "diverged": rng.randint(1, 9)}[status]
+    recipe = Recipe(backbone="test_vit", image_size=32, batch_size=16, learning_rate=1e-3, epochs=9)
+    return Trial(number, recipe, status, pd.DataFrame({"val_accuracy": [rng.random() for _ in range(epochs)]}))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_sixty_trials_never_keep_more_than_the_promoted_and_never_lose_one_of_them(seed: int) -> None:
+    rng, promote = random.Random(seed), 3
+    ended: list[Trial] = []
+    weights: set[int] = set()
+    for number in range(60):
+        ended.append(_trial(number, rng))
+        weights = (weights | {number}) - set(losers(ended, promote, "val_accuracy"))
+        assert len(weights) <= promote
+    assert weights == set(best(standings(ended, "val_accuracy"), promote))
+
+
+def test_a_failed_or_unfinished_trial_is_no_loser_yet() -> None:
+    good = _trial(0, random.Random(0))
+    for status in ("failed", "unfinished"):
+        assert losers([Trial(1, good.recipe, status, good.epochs)], 0, "val_accuracy") == []

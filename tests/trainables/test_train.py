@@ -15,6 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from search_spaces import InputError, Recipe
 from search_spaces.kinds import LOSSES
 from trainables.backbones import Net, load_net
+from trainables.checkpoint import load_checkpoint, save_checkpoint
 from trainables.data.folds import Folds, make_folds
 from trainables.data.kaggle import ImageData, load_data
 from trainables.layout import FoldFolder, load_array, load_json
@@ -118,9 +119,10 @@ def test_a_loss_that_is_not_finite_ends_the_trial(data: ImageData, folds: Folds,
     wild = replace(RECIPE, learning_rate=10.0, weight_decay=1.0, t1=1.0, t2=1.0)
 
     def poisoned(folder: FoldFolder) -> None:
-        state = torch.load(folder.checkpoint, weights_only=True)
+        state = load_checkpoint(folder)
+        assert state is not None
         state["net"]["body.fc.weight"].fill_(math.nan)
-        torch.save(state, folder.checkpoint)
+        save_checkpoint(folder, state)
 
     folder = FoldFolder(tmp_path)
     next(train(wild, data, folds, 0, folder, SETTING))
@@ -226,3 +228,26 @@ def test_shares_are_trained_on_and_labels_are_validated(data: ImageData, folds: 
     assert rows["same"]["train_loss"] == pytest.approx(rows["labels"]["train_loss"], rel=1e-5)
     assert rows["same"]["val_loss"] == pytest.approx(rows["labels"]["val_loss"], rel=1e-4)
     assert rows["opposite"]["train_loss"] != pytest.approx(rows["labels"]["train_loss"], rel=1e-2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("harm", ["truncated", "deleted", "empty", "both torn"])
+def test_a_training_goes_on_from_its_newest_whole_checkpoint(
+    harm: str, data: ImageData, folds: Folds, tmp_path: Path
+) -> None:
+    whole = [row["val_loss"] for row in train(RECIPE, data, folds, 0, FoldFolder(tmp_path / "whole"), SETTING)]
+    folder = FoldFolder(tmp_path / "harmed")
+    rows = train(RECIPE, data, folds, 0, folder, SETTING)
+    for _ in range(3):
+        next(rows)
+    rows.close()
+    content = folder.checkpoint.read_bytes()
+    if harm == "deleted":
+        folder.checkpoint.unlink()
+    else:
+        folder.checkpoint.write_bytes(b"" if harm == "empty" else content[: len(content) // 2])
+    if harm == "both torn":
+        folder.earlier_checkpoint.write_bytes(content[:100])
+    rest = list(train(RECIPE, data, folds, 0, folder, SETTING))
+    assert rest[0]["epoch"] == (1 if harm == "both torn" else 2)
+    assert [row["val_loss"] for row in rest] == whole[rest[0]["epoch"] - 1 :]
