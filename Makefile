@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install search test check format
+.PHONY: install search test check chaos format
 
 install: .venv/installed
 
@@ -23,6 +23,10 @@ check: install  ## format, lint, types, tests: exactly what CI runs
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(MAKE) test
+
+chaos: install  ## a search that is killed thirty times beside one that is not (a quarter of an hour)
+	rm -rf runs/chaos
+	$(BIN)/python -m benchmarks.chaos --faults 30 --out runs/chaos
 
 format: install
 	$(BIN)/ruff format .
