@@ -35,6 +35,7 @@ COMPARED = ("best_trial", "promoted", "ensemble", "standings", "statuses", "epoc
 _LOOK_EVERY_S = 0.05
 _LONGEST_WAIT_S = 5.0
 _PATIENCE_S = 180.0
+_TRAININGS = ("ray::ImplicitFunc", "ray::_train_fold", "ray::_predict_fold")
 
 
 @dataclass
@@ -84,12 +85,16 @@ class Search:
         os.kill(self.driver.pid, signal.SIGKILL)
         self.driver.wait()
 
-    def kill_worker(self) -> None:
-        """A process of Ray that trains or predicts."""
+    def finished(self) -> bool:
+        return SearchFolder(self.out).summary.exists()
+
+    def kill_one_of(self, names: tuple[str, ...]) -> None:
+        """A process below the driver whose command line begins so."""
         assert self.driver is not None
-        busy = [each for each in psutil.Process(self.driver.pid).children(recursive=True) if _is_busy(each)]
-        for process in busy[:1]:
-            process.send_signal(signal.SIGKILL)
+        for process in psutil.Process(self.driver.pid).children(recursive=True):
+            if _command(process).startswith(names):
+                process.send_signal(signal.SIGKILL)
+                return
 
     def newest_checkpoint(self) -> Path | None:
         found = [FoldFolder(path).checkpoint for path in self.out.glob("trials/*/fold*")]
@@ -97,12 +102,12 @@ class Search:
         return max(there, key=lambda path: path.stat().st_mtime) if there else None
 
 
-def _is_busy(process: psutil.Process) -> bool:
+def _command(process: psutil.Process) -> str:
     try:
-        name = " ".join(process.cmdline())
-    except psutil.Error:
-        return False
-    return name.startswith("ray::") and "IDLE" not in name
+        words: list[str] = process.cmdline()
+    except psutil.Error:  # it is gone by now
+        return ""
+    return Path(words[0]).name + " ".join(["", *words[1:]]) if words else ""
 
 
 def _driver(search: Search) -> None:
@@ -110,13 +115,19 @@ def _driver(search: Search) -> None:
 
 
 def _worker(search: Search) -> None:
-    search.kill_worker()
+    search.kill_one_of(_TRAININGS)
+
+
+def _node(search: Search) -> None:
+    """With its raylet the one node that there is goes, and the driver with it."""
+    search.kill_one_of(("raylet",))
+    search.wait(lambda: not search.alive())
 
 
 def _worker_writing(search: Search) -> None:
     """In the middle of a checkpoint: its temporary file is there."""
     search.wait(lambda: any(search.out.glob("trials/*/fold*/.checkpoint.safetensors.*.tmp")))
-    search.kill_worker()
+    search.kill_one_of(_TRAININGS)
 
 
 def _truncated(search: Search) -> None:
@@ -144,12 +155,13 @@ def _rungs_torn(search: Search) -> None:
 FAULTS: dict[str, Callable[[Search], None]] = {
     "driver": _driver,
     "worker": _worker,
+    "node": _node,
     "worker_writing": _worker_writing,
     "truncated": _truncated,
     "deleted": _deleted,
     "rungs_torn": _rungs_torn,
 }
-"""SIGKILL to the driver; to a training; to a training that writes; and files harmed while the driver is dead."""
+"""SIGKILL to the driver; to a training; to Ray's own process on the node; to a training that writes; and files harmed while the driver is dead."""
 
 
 def strike(search: Search, kinds: list[str], rng: random.Random) -> Counter[str]:
@@ -158,17 +170,22 @@ def strike(search: Search, kinds: list[str], rng: random.Random) -> Counter[str]
     search.start()
     for kind in kinds:
         seen = len(search.trained)
-        if not search.wait(lambda seen=seen: len(search.trained) > seen):  # type: ignore[misc]
-            break
+        search.wait(lambda seen=seen: len(search.trained) > seen)  # type: ignore[misc]
         time.sleep(rng.uniform(0.0, _LONGEST_WAIT_S))
-        if not search.alive():
+        if search.finished():
             break
+        if not search.alive():
+            search.start()
+            continue
         FAULTS[kind](search)
         struck[kind] += 1
         print(f"{sum(struck.values())} of {len(kinds)}: {kind}", flush=True)
         if not search.alive():
             search.start()
     search.wait(lambda: not search.alive())
+    while not search.finished():
+        search.start()
+        search.wait(lambda: not search.alive())
     return struck
 
 

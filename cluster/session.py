@@ -13,6 +13,7 @@ import ray
 from cluster.plan import Plan
 from cluster.resources import Slots, slots
 from cluster.snapshot import package_folders
+from cluster.tuner import SearchFailed
 
 # Ray's cluster launcher leaves it on the head node, where `ray submit` runs the driver.
 _AUTOSCALED = Path("~/ray_bootstrap_config.yaml").expanduser()
@@ -35,13 +36,20 @@ def session(plan: Plan) -> Iterator[Slots]:
         runtime_env={"py_modules": [str(folder) for folder in package_folders()]},
     )
     try:
-        yield slots(
-            ray.cluster_resources(),
-            len(plan.recipes),
-            plan.concurrent,
-            plan.gpus_per_trial,
-            plan.wanted_gpus,
-            _AUTOSCALED.exists(),
-        )
+        yield _slots(plan)
+    except ray.exceptions.RayError as error:
+        cause = str(error).strip().splitlines()[-1]
+        raise SearchFailed(f"Ray failed; the same command with --resume goes on. The cause: {cause}") from error
     finally:
         ray.shutdown()
+
+
+def _slots(plan: Plan) -> Slots:
+    return slots(
+        ray.cluster_resources(),
+        len(plan.recipes),
+        plan.concurrent,
+        plan.gpus_per_trial,
+        plan.wanted_gpus,
+        _AUTOSCALED.exists(),
+    )
