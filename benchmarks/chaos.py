@@ -28,12 +28,12 @@ import psutil
 from trainables.layout import FoldFolder, SearchFolder, load_json
 
 ROOT = Path(__file__).parent.parent
-FLAGS = ("--trials", "8", "--epochs", "7", "--promote", "2", "--folds", "3", "--concurrent", "1", "--quiet")
+FLAGS = ("--trials", "16", "--epochs", "12", "--promote", "2", "--folds", "3", "--concurrent", "1", "--quiet")
 COMPARED = ("best_trial", "promoted", "ensemble", "standings", "statuses", "epochs_trained")
 """Of summary.json; rungs.json is compared whole."""
 
 _LOOK_EVERY_S = 0.05
-_LONGEST_WAIT_S = 5.0
+_LONGEST_WAIT_S = 0.5
 _PATIENCE_S = 180.0
 _TRAININGS = ("ray::ImplicitFunc", "ray::_train_fold", "ray::_predict_fold")
 
@@ -161,7 +161,8 @@ FAULTS: dict[str, Callable[[Search], None]] = {
     "deleted": _deleted,
     "rungs_torn": _rungs_torn,
 }
-"""SIGKILL to the driver; to a training; to Ray's own process on the node; to a training that writes; and files harmed while the driver is dead."""
+"""SIGKILL to the driver, to a training, to Ray's own process on the node, to a training that writes its checkpoint;
+and files that are harmed while the driver is dead."""
 
 
 def strike(search: Search, kinds: list[str], rng: random.Random) -> Counter[str]:
