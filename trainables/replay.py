@@ -25,8 +25,7 @@ def replay(out: Path, trial_name: str) -> int:
     """Train a trial (`7` or `007`) again on fold 0, as far as the search did; returns how many epochs differ.
 
     Same means every bit, with the number of threads that the search gave the trial; on a GPU that asks for a search
-    with `--deterministic`. Raises `InputError` where OUT
-    has no such trial, or where the data have changed.
+    with `--deterministic`. Raises `InputError` where OUT has no such trial, or where the data have changed.
     """
     search = SearchFolder(out.resolve())
     number = int(trial_name) if trial_name.isdecimal() else -1
