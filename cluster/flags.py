@@ -60,6 +60,8 @@ def read_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--deterministic", action="store_true", help="on GPUs: the same bits each time, more slowly (CPUs: always)")
     add("--resume", action="store_true", help="go on with the search in --out")
+    add("--warm-start", type=Path, metavar="OUT", help="try the promoted recipes of another search first")
+    add("--recipes-only", action="store_true", help="--warm-start from a search on other data or folds")
     add("--accept-changed-code", action="store_true", help="--resume a search that other code began")
     add("--replay", nargs=2, metavar=("OUT", "TRIAL"), help="train one trial of a search again; says whether it agrees")
     add("--plan", action="store_true", help="check everything, say what would be done, and stop")

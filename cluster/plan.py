@@ -15,6 +15,7 @@ from cluster.asha import GRACE_EPOCHS, REDUCTION_FACTOR, rung_epochs
 from cluster.flags import check_numbers, command, set_fields
 from cluster.resources import Slots
 from cluster.snapshot import code_hash
+from cluster.warm_start import check_same_folds, warmed
 from search_spaces import InputError, Recipe, Space, load_space, pipeline
 from search_spaces.errors import together
 from trainables.backbones import has_local_weights
@@ -79,7 +80,9 @@ class Plan:
 def make_plan(flags: argparse.Namespace) -> Plan | None:
     """The checked plan. None where `--plan` asked for the words only."""
     custom = {"augment": "custom", "augment_pipeline": pipeline(flags.augment)} if flags.augment else {}
-    space = load_space(flags.space).fixed(**set_fields(flags.set), **custom)
+    space = load_space(flags.space)
+    space = warmed(space, flags.warm_start) if flags.warm_start else space
+    space = space.fixed(**set_fields(flags.set), **custom)
     check_numbers(flags, space)
     space = _decided(space, flags)
     out = flags.out or Path("runs") / f"{space.name}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -97,6 +100,8 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
     check_on_data(recipes, data)
     groups = _groups(flags.groups, data, contents)
     folds = make_folds(data, flags.folds, flags.seed, contents.hash, groups, flags.train_only)
+    if flags.warm_start and not flags.recipes_only:
+        check_same_folds(flags.warm_start, folds.hash)
     plan = Plan(
         search=search,
         data_root=data.root,

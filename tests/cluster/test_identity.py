@@ -14,7 +14,7 @@ from cluster.identity import begin
 from cluster.lock import held
 from cluster.plan import Plan, make_plan
 from search_spaces import InputError
-from trainables.layout import load_json
+from trainables.layout import load_json, save_json
 
 
 def flags_of(stripes: Path, out: Path, *more: str) -> argparse.Namespace:
@@ -106,3 +106,24 @@ def test_replacements_are_the_next_recipes_of_the_space(begun: Plan) -> None:
     longer = plan_of(begun.data_root, begun.search.path.with_name("OTHER"), "--trials", "6")
     assert begun.space.recipes(6, begun.seed)[4:] == list(longer.recipes[4:])
     assert replace(begun.space, name="x").recipes(4, 0) == list(begun.recipes)
+
+
+def test_a_warm_start_tries_the_promoted_recipes_first(begun: Plan, tmp_path: Path) -> None:
+    save_json(begun.search.standings, [{"trial": 3}, {"trial": 1}, {"trial": 0}])
+    warm = ("--warm-start", str(begun.search.path), "--trials", "5")
+    plan = plan_of(begun.data_root, tmp_path / "NEXT", *warm, "--epochs", "3")
+    best = [replace(begun.recipes[number], epochs=3) for number in (3, 1)]
+    assert list(plan.recipes[:2]) == best
+    assert begun.space.promote == 2
+    fixed = plan_of(begun.data_root, tmp_path / "FIXED", *warm, "--set", "image_size=48")
+    assert [(r.image_size, r.t1) for r in fixed.recipes[:2]] == [(48, recipe.t1) for recipe in best]
+
+
+def test_a_warm_start_from_elsewhere_must_be_asked_for(begun: Plan, tmp_path: Path) -> None:
+    warm = ("--warm-start", str(begun.search.path), "--folds", "3")
+    with pytest.raises(InputError, match="holds no search whose trials were compared"):
+        plan_of(begun.data_root, tmp_path / "NEXT", *warm)
+    save_json(begun.search.standings, [{"trial": 3}])
+    with pytest.raises(InputError, match="searched on other data or folds"):
+        plan_of(begun.data_root, tmp_path / "NEXT", *warm)
+    assert plan_of(begun.data_root, tmp_path / "NEXT", *warm, "--recipes-only").recipes[0].t1 == begun.recipes[3].t1

@@ -1,5 +1,6 @@
 """Bad data folders, each with the message that a user gets."""
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from search_spaces import InputError
+from trainables.data.images import read_image
 from trainables.data.kaggle import check_data, list_images, load_data
 
 
@@ -120,3 +122,63 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
         list_images(tmp_path)
     with pytest.raises(InputError, match="must be a folder"):
         list_images(tmp_path / "absent")
+
+
+def _exif_rotated(path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    Image.new("RGB", (40, 24), "red").save(path, "JPEG", exif=exif)
+
+
+def _jpeg() -> bytes:
+    stream = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(stream, "JPEG")
+    return stream.getvalue()
+
+
+JPEG = _jpeg()
+
+UNUSUAL: dict[str, tuple[Callable[[Path], None], tuple[int, int]]] = {
+    "cmyk.jpg": (lambda path: Image.new("CMYK", (40, 24)).save(path), (24, 40)),
+    "grey.png": (lambda path: Image.new("L", (40, 24), 90).save(path), (24, 40)),
+    "sixteen bits.png": (lambda path: Image.new("I;16", (40, 24), 30000).save(path), (24, 40)),
+    "palette.png": (lambda path: Image.new("P", (40, 24), 3).save(path), (24, 40)),
+    "transparent.webp": (lambda path: Image.new("RGBA", (40, 24)).save(path), (24, 40)),
+    "one bit.tiff": (lambda path: Image.new("1", (40, 24)).save(path), (24, 40)),
+    "turned.jpg": (_exif_rotated, (40, 24)),
+    "Blätter 葉.bmp": (lambda path: Image.new("RGB", (40, 24)).save(path), (24, 40)),
+}
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_unusual_images_are_read_as_any_other(name: str, stripes: Path) -> None:
+    write, shape = UNUSUAL[name]
+    write(stripes / "train_images" / name)
+    with (stripes / "train.csv").open("a") as table:
+        table.write(f"{name},1\n")
+    data, _ = check_data(stripes)
+    image = read_image(data.train_paths[-1])
+    assert (image.shape, image.dtype) == ((*shape, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("write", "said"),
+    [
+        (lambda path: path.write_bytes(b""), "is not an image"),
+        (lambda path: path.write_text("<svg/>"), "is not an image"),
+        (lambda path: Image.new("RGB", (40, 24)).save(path, "PCX"), "is not an image"),  # Pillow alone reads it
+        (lambda path: Image.new("RGB", (40, 24)).save(path, "GIF"), "is not an image"),
+        (lambda path: path.write_bytes(JPEG[: len(JPEG) // 2]), "cannot be decoded"),
+        (lambda path: Image.new("1", (20000, 20000)).save(path, "PNG"), "cannot be decoded: .* decompression bomb"),
+        (lambda path: path.mkdir(), "is missing"),
+    ],
+)
+def test_what_is_no_image_is_refused_before_anything_is_trained(
+    write: Callable[[Path], None], said: str, stripes: Path
+) -> None:
+    path = stripes / "train_images" / "train_3.png"
+    path.unlink()
+    write(path)
+    with pytest.raises(InputError, match=rf"train_images/train_3\.png {said}"):
+        check_data(stripes)

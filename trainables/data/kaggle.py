@@ -34,6 +34,8 @@ SAMPLE = "sample_submission.csv"
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 _CHECK_THREADS = 8
+_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF")
+"""What both Pillow, which checks images, and OpenCV, which reads them, can decode."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,12 +246,12 @@ class SeenImage:
 def see_image(path: Path) -> SeenImage | str:
     """Decode an image whole, at the smallest scale that its format offers; or why it cannot be used."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=_FORMATS) as image:
             image.draft("RGB", (64, 64))
             image.load()
             return SeenImage(hashlib.sha256(path.read_bytes()).digest(), thumbnail(image))
     except UnidentifiedImageError:
-        return f"{path.parent.name}/{path.name} is not an image"
+        return f"{path.parent.name}/{path.name} is not an image ({', '.join(_FORMATS)})"
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         return f"{path.parent.name}/{path.name} cannot be decoded: {error}"
 
