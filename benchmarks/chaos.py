@@ -69,16 +69,18 @@ class Search:
             }
 
     def wait(self, until: Callable[[], bool]) -> bool:
-        """Look until something is so, or the driver ends; whether it is."""
-        deadline = time.monotonic() + _PATIENCE_S
-        while time.monotonic() < deadline:
+        """Look until something is so, or the driver ends; whether it is. `TimeoutError` where no epoch is trained."""
+        seen, deadline = -1, 0.0
+        while len(self.trained) > seen or time.monotonic() < deadline:
+            if len(self.trained) > seen:
+                seen, deadline = len(self.trained), time.monotonic() + _PATIENCE_S
             self.look()
             if until():
                 return True
             if not self.alive():
                 return False
             time.sleep(_LOOK_EVERY_S)
-        raise TimeoutError(f"nothing happened in {self.out} for {_PATIENCE_S:g} s")
+        raise TimeoutError(f"no epoch was trained in {self.out} for {_PATIENCE_S:g} s")
 
     def kill_driver(self) -> None:
         assert self.driver is not None
