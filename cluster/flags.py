@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,12 @@ def read_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="search.py",
         description="Search hyperparameters on fold 0, promote the best trials to all folds, ensemble them.",
     )
-    add = parser.add_argument
+    _what_is_searched(parser.add_argument)
+    _how_it_runs(parser.add_argument)
+    return parser.parse_args(arguments)
+
+
+def _what_is_searched(add: Callable[..., object]) -> None:
     add(
         "--space",
         default="digits",
@@ -51,6 +56,11 @@ def read_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--weights", type=Path, metavar="DIR", help="folder of NAME.safetensors to begin from, in place of downloads")
     add("--metric", choices=METRICS, default=METRICS[0], help="what ASHA, promotion and ensemble improve")
     add("--seed", type=int, default=0)
+    add("--warm-start", type=Path, metavar="OUT", help="try the promoted recipes of another search first")
+    add("--recipes-only", action="store_true", help="--warm-start from a search on other data or folds")
+
+
+def _how_it_runs(add: Callable[..., object]) -> None:
     add("--concurrent", type=int, metavar="N", help="trials at once (default: one a CPU core, or as GPUs allow)")
     add(
         "--gpus-per-trial",
@@ -60,13 +70,10 @@ def read_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--deterministic", action="store_true", help="on GPUs: the same bits each time, more slowly (CPUs: always)")
     add("--resume", action="store_true", help="go on with the search in --out")
-    add("--warm-start", type=Path, metavar="OUT", help="try the promoted recipes of another search first")
-    add("--recipes-only", action="store_true", help="--warm-start from a search on other data or folds")
     add("--accept-changed-code", action="store_true", help="--resume a search that other code began")
     add("--replay", nargs=2, metavar=("OUT", "TRIAL"), help="train one trial of a search again; says whether it agrees")
     add("--plan", action="store_true", help="check everything, say what would be done, and stop")
     add("--quiet", action="store_true", help="print the result only")
-    return parser.parse_args(arguments)
 
 
 def check_numbers(flags: argparse.Namespace, space: Space) -> None:

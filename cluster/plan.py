@@ -79,12 +79,7 @@ class Plan:
 
 def make_plan(flags: argparse.Namespace) -> Plan | None:
     """The checked plan. None where `--plan` asked for the words only."""
-    custom = {"augment": "custom", "augment_pipeline": pipeline(flags.augment)} if flags.augment else {}
-    space = load_space(flags.space)
-    space = warmed(space, flags.warm_start) if flags.warm_start else space
-    space = space.fixed(**set_fields(flags.set), **custom)
-    check_numbers(flags, space)
-    space = _decided(space, flags)
+    space = _space(flags)
     out = flags.out or Path("runs") / f"{space.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     search = SearchFolder(out.resolve())
     _check_out(search, flags.resume)
@@ -130,7 +125,14 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
     return None if flags.plan else plan
 
 
-def _decided(space: Space, flags: argparse.Namespace) -> Space:
+def _space(flags: argparse.Namespace) -> Space:
+    """The space that was asked for, with all that the flags decide of its recipes."""
+    custom = {"augment": "custom", "augment_pipeline": pipeline(flags.augment)} if flags.augment else {}
+    space = load_space(flags.space)
+    if flags.warm_start:
+        space = warmed(space, flags.warm_start)
+    space = space.fixed(**{**set_fields(flags.set), **custom})
+    check_numbers(flags, space)
     if flags.weights is not None:
         space = _space_with_weights(space, flags.weights)
     return space.fixed(seed=flags.seed, epochs=flags.epochs or space.epochs)

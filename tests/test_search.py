@@ -204,16 +204,6 @@ def test_a_finished_search_is_not_begun_again(finished_search: Path, command: Co
     assert "metric was 'val_robust_loss', is 'val_accuracy'" in other.stderr
 
 
-def test_a_search_that_is_struck_ends_as_one_that_is_not(command: Command, tmp_path: Path) -> None:
-    """`make chaos`, short: exit code 0 says that no trial was lost and that every number is the same to the bit."""
-    flags = ("--trials", "4", "--epochs", "7", "--kinds", "truncated", "worker", "driver", "rungs_torn")
-    done = command("-m", "benchmarks.chaos", "--faults", "4", "--out", tmp_path, *flags)
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = json.loads(done.stdout[done.stdout.index("{\n") :])
-    assert found["faults"] >= 2, "it ended before it was struck"
-    assert found["drivers"] >= 2
-
-
 def test_adaptive_promotion_trains_no_fold_of_whom_the_earlier_ones_rule_out(command: Command, tmp_path: Path) -> None:
     flags = ("--trials", "4", "--epochs", "3", "--promote", "4", "--folds", "3", "--adaptive", "--quiet")
     done = command("search.py", "--out", tmp_path / "OUT", *flags)
@@ -259,56 +249,3 @@ def test_real_leaves_learn_from_local_weights(command: Command, tmp_path: Path) 
     assert "test_accuracy" not in summary["ensemble"]
     answer = read_csv(tmp_path / "OUT/submission.csv")
     assert answer["image_id"].tolist() == read_csv(LEAVES / "ibean/sample_submission.csv")["image_id"].tolist()
-
-
-WILD = """
-from search_spaces.digits import SPACE
-from dataclasses import replace
-
-wild = {"optimizer": "sgd", "learning_rate": 10.0, "weight_decay": 1.0, "warm_up": 0.0}
-SPACE = replace(SPACE, known_good=({**SPACE.known_good[0], **wild}, *SPACE.known_good))
-"""
-
-
-def test_a_trial_that_cannot_be_judged_is_replaced(command: Command, tmp_path: Path) -> None:
-    (tmp_path / "wild.py").write_text(WILD)
-    flags = ("--space", tmp_path / "wild.py", "--trials", "3", "--epochs", "2", "--promote", "1", "--folds", "2")
-    done = command("search.py", *flags, "--out", tmp_path / "OUT", "--quiet")
-    assert done.returncode == 0, done.stderr
-    assert load_json(tmp_path / "OUT/summary.json")["statuses"] == {"finished": 3, "diverged": 1}
-    extended = command("search.py", *flags[:3], "5", *flags[4:], "--out", tmp_path / "OUT", "--quiet", "--resume")
-    assert extended.returncode == 0, extended.stderr
-    found = load_json(tmp_path / "OUT/summary.json")
-    assert found["statuses"] == {"finished": 5, "diverged": 1}
-    assert {row["trial"] for row in found["standings"]} == {1, 2, 3, 4, 5}
-
-
-BROKEN = """
-import sys
-
-if any("default_worker" in word for word in sys.argv):
-    import torch
-
-    def broken(*_words, **_more):
-        raise RuntimeError("device 7 is broken")
-
-    torch.optim.AdamW = broken
-"""
-
-
-def test_one_cause_again_and_again_ends_the_search(command: Command, tmp_path: Path) -> None:
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(BROKEN)
-    flags = ("--trials", "8", "--epochs", "2", "--promote", "1", "--folds", "2", "--concurrent", "1", "--quiet")
-    out = tmp_path / "OUT"
-    done = command("search.py", "--out", out, *flags, PYTHONPATH=str(tmp_path / "site"))
-    assert done.returncode == 1
-    assert "3 trials in a row failed for the same cause" in done.stderr
-    assert "device 7 is broken" in done.stderr
-    search = SearchFolder(out)
-    failed = [number for number in search.trial_numbers() if search.trial(number).error.exists()]
-    assert failed == [0, 1, 2], "the others were not tried"
-    assert search.trial(0).attempts.read_text().count("device 7 is broken") >= 2
-    mended = command("search.py", "--out", out, *flags, "--resume")
-    assert mended.returncode == 0, mended.stderr
-    assert load_json(search.summary)["statuses"].get("failed") is None
