@@ -39,13 +39,17 @@ def search(plan: Plan, slots: Slots) -> list[Trial]:
             rows = trial.epochs.to_dict("records")  # none, where it failed in its first epoch
             table.readmit(trial.number, {row["epoch"]: row[plan.metric] for row in rows})
             plan.search.trial(trial.number).error.unlink()
-    while waiting := [trial.number for trial in load_trials(plan.search) if trial.status == "unfinished"]:
-        repeated = _tune(plan, slots, table, waiting)
+    while True:
+        waiting = [trial.number for trial in load_trials(plan.search) if trial.status == "unfinished"]
+        repeated = _tune(plan, slots, table, waiting) if waiting else None
         trials = load_trials(plan.search)
         _check_ended(plan, trials, repeated)
-        for recipe in _replacements(plan, trials):
-            save_json(plan.search.trial(len(plan.search.trial_numbers())).recipe, recipe.to_dict())
-    return load_trials(plan.search)
+        replacements = _replacements(plan, trials)
+        if not replacements:
+            _check_judged(plan, trials)
+            return trials
+        for number, recipe in enumerate(replacements, start=len(trials)):
+            save_json(plan.search.trial(number).recipe, recipe.to_dict())
 
 
 def _rungs(plan: Plan) -> RungTable:
@@ -131,6 +135,9 @@ def _check_ended(plan: Plan, trials: list[Trial], repeated: str | None) -> None:
     unfinished = [trial for trial in trials if trial.status == "unfinished"]
     if unfinished:
         raise SearchFailed(f"The search was interrupted with {len(unfinished)} trials to go; go on with:\n  {resume}")
+
+
+def _check_judged(plan: Plan, trials: list[Trial]) -> None:
     if not any(trial.judged for trial in trials):
         failed = [trial for trial in trials if trial.status == "failed"]
         cause = plan.search.trial(failed[0].number).error.read_text() if failed else "every trial diverged"
