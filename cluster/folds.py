@@ -36,7 +36,8 @@ def promote(plan: Plan, slots: Slots, trials: list[Trial]) -> list[int]:
     promoted = _stand(plan, trials)
     _keep_probs_of_the_search(plan, promoted)
     for number in losers(trials, plan.promote, plan.metric):
-        plan.search.trial(number).fold(0).forget_weights()
+        for fold in range(plan.folds.count):  # of a longer search, one that was promoted may be a loser now
+            plan.search.trial(number).fold(fold).forget_weights()
     members, dropped = promoted, {}
     for folds in _stages(plan):
         _train_folds(plan, slots, members, folds)
