@@ -17,7 +17,6 @@ from analysis.summary import closing_lines, summarize
 from cluster.flags import read_flags
 from cluster.folds import predict_test, promote
 from cluster.identity import begin
-from cluster.lock import held
 from cluster.plan import make_plan
 from cluster.session import session
 from cluster.tuner import SearchFailed, search
@@ -36,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         plan = make_plan(flags)
         if plan is None:
             return 0
-        with held(plan.search.lock), session(plan) as slots:
+        with session(plan) as slots:
             begin(plan)
             trials = search(plan, slots)
             promoted = promote(plan, slots, trials)

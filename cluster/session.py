@@ -1,4 +1,4 @@
-"""Ray, for as long as a search needs it: the cluster that is there, or one on this machine."""
+"""OUT and Ray, for as long as a search needs them: the cluster that is there, or one on this machine."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import ray
 
+from cluster.lock import held
 from cluster.plan import Plan
 from cluster.resources import Slots, slots
 from cluster.snapshot import package_folders
@@ -29,19 +30,20 @@ def session(plan: Plan) -> Iterator[Slots]:
     # Our own table, TensorBoard curves and CSV stand in for Ray Tune's.
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    ray.init(
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        runtime_env={"py_modules": [str(folder) for folder in package_folders()]},
-    )
-    try:
-        yield _slots(plan)
-    except ray.exceptions.RayError as error:
-        cause = str(error).strip().splitlines()[-1]
-        raise SearchFailed(f"Ray failed; the same command with --resume goes on. The cause: {cause}") from error
-    finally:
-        ray.shutdown()
+    with held(plan.search.lock):
+        ray.init(
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"py_modules": [str(folder) for folder in package_folders()]},
+        )
+        try:
+            yield _slots(plan)
+        except ray.exceptions.RayError as error:
+            cause = str(error).strip().splitlines()[-1]
+            raise SearchFailed(f"Ray failed; the same command with --resume goes on. The cause: {cause}") from error
+        finally:
+            ray.shutdown()
 
 
 def _slots(plan: Plan) -> Slots:
