@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.asha import GRACE_EPOCHS, REDUCTION_FACTOR, rung_epochs
-from cluster.flags import check_numbers, command, set_fields
+from cluster.flags import SEARCHERS, check_numbers, command, set_fields
 from cluster.resources import Slots
 from cluster.snapshot import code_hash
 from cluster.warm_start import check_same_folds, warmed
-from search_spaces import InputError, Recipe, Space, load_space, pipeline
+from search_spaces import InputError, Space, load_space, pipeline
 from search_spaces.errors import together
 from trainables.backbones import has_local_weights
 from trainables.bar import bar
@@ -38,7 +38,9 @@ class Plan:
     data: ImageData
     folds: Folds
     groups: NDArray[np.int64]
-    recipes: tuple[Recipe, ...]
+    trials: int | None
+    """To be judged; None where a budget decides."""
+    searcher: str
     promote: int
     metric: str
     seed: int
@@ -57,7 +59,7 @@ class Plan:
 
     @property
     def epochs(self) -> int:
-        return self.recipes[0].epochs
+        return int(self.space.fields["epochs"])
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -83,7 +85,8 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
     out = flags.out or Path("runs") / f"{space.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     search = SearchFolder(out.resolve())
     _check_out(search, flags.resume)
-    recipes = tuple(space.recipes(flags.trials or space.trials, flags.seed))
+    trials = flags.trials or space.trials
+    recipes = space.recipes(trials, flags.seed)
     together(
         lambda: check_backbones(space.values("backbone"), bool(space.fields.get("pretrained")) and not flags.weights),
         lambda: check_recipes(recipes, flags.weights),
@@ -103,7 +106,8 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
         data=data,
         folds=folds,
         groups=groups,
-        recipes=recipes,
+        trials=trials,
+        searcher=flags.searcher,
         promote=flags.promote or space.promote,
         metric=flags.metric,
         seed=flags.seed,
@@ -133,6 +137,10 @@ def _space(flags: argparse.Namespace) -> Space:
         space = warmed(space, flags.warm_start)
     space = space.fixed(**{**set_fields(flags.set), **custom})
     check_numbers(flags, space)
+    if flags.searcher != SEARCHERS[0] and space.grid:
+        raise InputError(
+            f"--searcher {flags.searcher}: the grid {space.name!r} tries every recipe; nothing is to learn"
+        )
     if flags.weights is not None:
         space = _space_with_weights(space, flags.weights)
     return space.fixed(seed=flags.seed, epochs=flags.epochs or space.epochs)
@@ -176,7 +184,7 @@ def _groups(table: Path | None, data: ImageData, contents: Contents) -> NDArray[
 
 
 def _described(plan: Plan, space: Space) -> str:
-    without = len(plan.recipes) * plan.epochs
+    without = (plan.trials or 0) * plan.epochs
     promotion = plan.promote * (plan.folds.count - 1) * plan.epochs
     data = plan.data
     images = f"{len(data.image_ids)} images of {len(data.classes)} classes, {len(data.test_ids)} to predict"
@@ -186,7 +194,7 @@ def _described(plan: Plan, space: Space) -> str:
             f"folds      {plan.folds.count}, stratified, {_duplicates(plan)}, hash {plan.folds.hash}",
             f"space      {space.name}: {', '.join(space.values('backbone'))}",
             *_expected(space),
-            f"search     {len(plan.recipes)} trials of at most {plan.epochs} epochs on fold 0, ASHA on {plan.metric} "
+            f"search     {plan.trials} trials of at most {plan.epochs} epochs on fold 0, ASHA on {plan.metric} "
             f"(grace {GRACE_EPOCHS}, factor {REDUCTION_FACTOR}, rungs {', '.join(map(str, plan.rungs)) or 'none'}): "
             f"at most {without} epochs",
             f"promotion  {plan.promote} trials to all folds: {promotion} epochs more",

@@ -16,6 +16,9 @@ from cluster.resources import Slots, slots
 from cluster.snapshot import package_folders
 from cluster.tuner import SearchFailed
 
+# Where a budget says how many trials there are, a cluster that grows may be asked for so many at once.
+_TRIALS_OF_A_BUDGET = 64
+
 # Ray's cluster launcher leaves it on the head node, where `ray submit` runs the driver.
 _AUTOSCALED = Path("~/ray_bootstrap_config.yaml").expanduser()
 
@@ -49,7 +52,7 @@ def session(plan: Plan) -> Iterator[Slots]:
 def _slots(plan: Plan) -> Slots:
     return slots(
         ray.cluster_resources(),
-        len(plan.recipes),
+        plan.trials or _TRIALS_OF_A_BUDGET,
         plan.concurrent,
         plan.gpus_per_trial,
         plan.wanted_gpus,
