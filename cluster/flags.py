@@ -65,6 +65,8 @@ def _what_is_searched(add: Callable[..., object]) -> None:
 
 
 def _how_it_runs(add: Callable[..., object]) -> None:
+    add("--time-budget", metavar="2h", help="for everything, promotion and report included; the trials end in time")
+    add("--epoch-budget", type=int, metavar="N", help="epochs in all, of the search and of all folds")
     add("--concurrent", type=int, metavar="N", help="trials at once (default: one a CPU core, or as GPUs allow)")
     add(
         "--gpus-per-trial",

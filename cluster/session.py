@@ -14,6 +14,7 @@ from cluster.lock import held
 from cluster.plan import Plan
 from cluster.resources import Slots, slots
 from cluster.snapshot import package_folders
+from cluster.spending import Spending
 from cluster.tuner import SearchFailed
 
 # Where a budget says how many trials there are, a cluster that grows may be asked for so many at once.
@@ -24,11 +25,11 @@ _AUTOSCALED = Path("~/ray_bootstrap_config.yaml").expanduser()
 
 
 @contextmanager
-def session(plan: Plan) -> Iterator[Slots]:
+def session(plan: Plan) -> Iterator[tuple[Slots, Spending]]:
     """Connect to the running cluster (`RAY_ADDRESS`, or `ray start` on this machine), or start Ray here.
 
     Workers import a frozen copy of the four packages, so an edit in mid-search changes nothing. Yields what one
-    trial gets; `InputError` where no trial would ever fit.
+    trial gets, and what the search has spent; `InputError` where no trial would ever fit.
     """
     # Our own table, TensorBoard curves and CSV stand in for Ray Tune's.
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
@@ -41,7 +42,8 @@ def session(plan: Plan) -> Iterator[Slots]:
             runtime_env={"py_modules": [str(folder) for folder in package_folders()]},
         )
         try:
-            yield _slots(plan)
+            found = _slots(plan)
+            yield found, Spending(plan, found)
         except ray.exceptions.RayError as error:
             cause = str(error).strip().splitlines()[-1]
             raise SearchFailed(f"Ray failed; the same command with --resume goes on. The cause: {cause}") from error

@@ -7,6 +7,7 @@ import time
 from ray import tune
 from ray.tune import FailureConfig, RunConfig, TuneConfig
 from ray.tune.experiment import Trial as RayTrial
+from ray.tune.stopper import CombinedStopper
 
 from cluster.asha import Asha, Report, RungTable
 from cluster.failures import SAME_CAUSE, Failures
@@ -15,6 +16,7 @@ from cluster.plan import Plan
 from cluster.progress import SearchProgress
 from cluster.resources import Slots
 from cluster.searcher import Proposals
+from cluster.spending import Spending
 from trainables.layout import load_json
 from trainables.ray_trial import run_trial
 from trainables.trial import Trial, load_epochs, load_trials
@@ -27,8 +29,8 @@ class SearchFailed(RuntimeError):
     """No trial could be judged, or the search was interrupted. Nothing that was trained is lost."""
 
 
-def search(plan: Plan, slots: Slots) -> list[Trial]:
-    """Run trials until as many as asked for are judged, and return all of them as their folders tell.
+def search(plan: Plan, slots: Slots, spending: Spending) -> list[Trial]:
+    """Run trials until as many as asked for are judged or the budget ends them; returns all, as their folders tell.
 
     A search that was interrupted goes on here: ended trials keep their results, the rungs are as they were, and an
     unfinished trial continues from its checkpoint. Failed trials are tried again; those that fail or diverge here are
@@ -37,10 +39,13 @@ def search(plan: Plan, slots: Slots) -> list[Trial]:
     table = _rungs(plan)
     for number in plan.search.trial_numbers():
         plan.search.trial(number).error.unlink(missing_ok=True)
+    spending.open_search()
     proposals, failures = Proposals(plan), Failures(plan.search)
-    _tune(plan, slots, table, proposals, failures)
+    if not spending.over:
+        _tune(plan, slots, table, proposals, failures, spending)
+    spending.close_search()
     trials = load_trials(plan.search)
-    _check_ended(plan, trials, proposals, failures)
+    _check_ended(plan, trials, failures.repeated, proposals.finished or spending.over)
     return trials
 
 
@@ -64,7 +69,9 @@ def _rungs(plan: Plan) -> RungTable:
     return RungTable.rebuilt(plan.search.rungs, plan.metric, plan.rungs, reports)
 
 
-def _tune(plan: Plan, slots: Slots, table: RungTable, proposals: Proposals, failures: Failures) -> None:
+def _tune(
+    plan: Plan, slots: Slots, table: RungTable, proposals: Proposals, failures: Failures, spending: Spending
+) -> None:
     trainable = tune.with_parameters(
         run_trial,
         data_root=plan.data_root,
@@ -86,8 +93,8 @@ def _tune(plan: Plan, slots: Slots, table: RungTable, proposals: Proposals, fail
         run_config=RunConfig(
             name=time.strftime("%Y%m%d-%H%M%S"),
             storage_path=str(plan.search.ray),
-            callbacks=[progress, failures, Housekeeping(plan.search, plan.promote, plan.metric)],
-            stop=failures,
+            callbacks=[progress, failures, spending, Housekeeping(plan.search, plan.promote, plan.metric)],
+            stop=CombinedStopper(failures, spending),
             failure_config=FailureConfig(max_failures=ATTEMPTS_AFTER_A_CRASH),
             verbose=0,
         ),
@@ -98,14 +105,14 @@ def _name(trial: RayTrial) -> str:
     return f"trial_{trial.config['trial']:03d}"
 
 
-def _check_ended(plan: Plan, trials: list[Trial], proposals: Proposals, failures: Failures) -> None:
+def _check_ended(plan: Plan, trials: list[Trial], repeated: str | None, ended: bool) -> None:
     resume = f"{plan.command} --resume"
-    if failures.repeated:
+    if repeated:
         raise SearchFailed(
             f"{SAME_CAUSE} trials in a row failed for the same cause; once it is mended go on with\n"
-            f"  {resume}\nThe cause:\n{failures.repeated}"
+            f"  {resume}\nThe cause:\n{repeated}"
         )
-    if not proposals.finished:
+    if not ended:
         raise SearchFailed(f"The search was interrupted before its last trial; go on with:\n  {resume}")
     if not any(trial.judged for trial in trials):
         failed = [trial for trial in trials if trial.status == "failed"]

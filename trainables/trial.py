@@ -15,7 +15,7 @@ from trainables.data.folds import Folds
 from trainables.layout import FoldFolder, SearchFolder, TrialFolder, load_array, load_json
 
 STATUSES = ("finished", "stopped", "cut", "diverged", "failed", "unfinished")
-"""Finished: all its epochs. Stopped: by ASHA. Cut: by the end of the search's budget, after an epoch or more.
+"""Finished: all its epochs. Stopped: by ASHA. Cut: by the end of the search's budget.
 Diverged: a non-finite loss. Failed: an error. Else unfinished."""
 
 
@@ -37,7 +37,7 @@ class Trial:
     @property
     def judged(self) -> bool:
         """Whether its newest score may be compared."""
-        return self.status in ("finished", "stopped", "cut")
+        return self.status in ("finished", "stopped", "cut") and self.epoch > 0
 
     def values(self, metric: str) -> list[float]:
         """The metric after every epoch of the search."""
