@@ -13,7 +13,7 @@ import ray
 from cluster.lock import held
 from cluster.plan import Plan
 from cluster.resources import Slots, slots
-from cluster.snapshot import package_folders
+from cluster.snapshot import frozen
 from cluster.spending import Spending
 from cluster.tuner import SearchFailed
 
@@ -35,12 +35,13 @@ def session(plan: Plan) -> Iterator[tuple[Slots, Spending]]:
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     with held(plan.search.lock):
-        ray.init(
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env={"py_modules": [str(folder) for folder in package_folders()]},
-        )
+        with frozen() as code:
+            ray.init(
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"working_dir": str(code)},
+            )
         try:
             found = _slots(plan)
             yield found, Spending(plan, found)

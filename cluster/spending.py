@@ -178,7 +178,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
             return False
         unknown = self._plan.promote - len(self._members)  # trials that are still to be found
         reserved = sum(member.epochs for member in self._members) + unknown * self._plan.folds.count * self._plan.epochs
-        return self._epochs + reserved + slots > budget.epochs  # one more epoch of each that runs
+        return self._epochs + reserved + slots >= budget.epochs  # what runs now may still end its epoch
 
     def _left_s(self) -> float:
         assert self._plan.budget.seconds is not None
