@@ -5,22 +5,46 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cluster.plan import Plan
 from cluster.snapshot import code_hash
 from search_spaces import InputError, Recipe
 from search_spaces.edges import described
+from trainables.data.digits import write_digits
 from trainables.data.duplicates import groups_csv
-from trainables.layout import load_json, save_json, write_whole
+from trainables.data.skipped import skipped_csv
+from trainables.layout import load_object, save_json, write_whole
+
+if TYPE_CHECKING:
+    from cluster.plan import Plan
 
 # What a resumed search must share with the one that it goes on with.
-_SAME = ("space", "folds", "epochs", "metric", "seed", "fold_hash")
+_SAME = ("space", "folds", "epochs", "metric", "seed", "data_hash", "fold_hash")
+_MEANING = {
+    "data_hash": ": labels, tables or images changed since this search began",
+    "fold_hash": ": other images validate in a fold",
+}
 
 
 def begin(plan: Plan) -> None:
-    """Write what the search is, or hold it against what a resume finds."""
-    about = {
+    """Write what the search is, with OUT's lock held."""
+    about = _about(plan)
+    note = check_resumed(plan)
+    if note:
+        print(f"note: {note}")
+    if plan.data_root == plan.search.digits and not (plan.resume and plan.data_root.exists()):
+        write_digits(plan.data_root, plan.seed)
+    for number, recipe in enumerate(plan.recipes):
+        save_json(plan.search.trial(number).recipe, recipe.to_dict())
+    plan.folds.save(plan.search.folds)
+    write_whole(plan.search.groups, groups_csv(plan.groups, plan.data.image_ids))
+    if plan.data.skipped:
+        write_whole(plan.search.skipped, skipped_csv(plan.data.skipped))
+    save_json(plan.search.search, about)
+
+
+def _about(plan: Plan) -> dict[str, Any]:
+    return {
         "space": plan.space.name,
         "data": str(plan.data_root),
         "weights": str(plan.weights) if plan.weights else None,
@@ -31,6 +55,7 @@ def begin(plan: Plan) -> None:
         "metric": plan.metric,
         "seed": plan.seed,
         "deterministic": plan.deterministic,
+        "data_hash": plan.folds.data_hash,
         "fold_hash": plan.folds.hash,
         "recipes_hash": _recipes_hash(plan.recipes),
         "code_hash": code_hash(),
@@ -40,19 +65,20 @@ def begin(plan: Plan) -> None:
         "out": str(plan.search.path),
         "command": plan.command,
     }
-    if plan.resume:
-        _check_same(plan, load_json(plan.search.search), about)
-    for number, recipe in enumerate(plan.recipes):
-        save_json(plan.search.trial(number).recipe, recipe.to_dict())
-    plan.folds.save(plan.search.folds)
-    write_whole(plan.search.groups, groups_csv(plan.groups, plan.data.image_ids))
-    save_json(plan.search.search, about)
 
 
-def _check_same(plan: Plan, stored: dict[str, Any], about: dict[str, Any]) -> None:
+def check_resumed(plan: Plan) -> str | None:
+    """Refuse a resume of another search than OUT holds. Returns what is worth a note, where it is allowed."""
+    if not plan.resume:
+        return None
+    stored, about = load_object(plan.search.search, "trials", "recipes_hash", "code_hash"), _about(plan)
     differing = [
-        f"{name} was {stored.get(name)!r}, is {about[name]!r}" for name in _SAME if stored.get(name) != about[name]
+        f"{name} was {stored.get(name)!r}, is {about[name]!r}{_MEANING.get(name, '')}"
+        for name in _SAME
+        if stored.get(name) != about[name]
     ]
+    if "data_hash" in stored and stored["data_hash"] != about["data_hash"]:
+        differing = [each for each in differing if not each.startswith("fold_hash")]  # of other data it says nothing
     if about["trials"] < stored["trials"]:
         differing.append(f"trials were {stored['trials']}, are {about['trials']}; there can only be more of them")
     elif _recipes_hash(plan.recipes[: stored["trials"]]) != stored["recipes_hash"]:
@@ -63,7 +89,8 @@ def _check_same(plan: Plan, stored: dict[str, Any], about: dict[str, Any]) -> No
         changed = f"the code changed since this search began ({stored['code_hash']} -> {about['code_hash']})"
         if not plan.accept_changed_code:
             raise InputError(f"--resume: {changed}; --accept-changed-code goes on all the same")
-        print(f"note: {changed}")
+        return changed
+    return None
 
 
 def _recipes_hash(recipes: Sequence[Recipe]) -> str:

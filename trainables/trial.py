@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from search_spaces.errors import InputError
 from search_spaces.recipe import Recipe
 from trainables.data.folds import Folds
-from trainables.layout import FoldFolder, SearchFolder, TrialFolder, load_array, load_json
+from trainables.layout import FoldFolder, SearchFolder, TrialFolder, load_array, load_object
 
 STATUSES = ("finished", "stopped", "diverged", "failed", "unfinished")
 """Finished: all its epochs. Stopped: by ASHA. Diverged: a non-finite loss. Failed: an error. Else unfinished."""
@@ -43,17 +43,31 @@ class Trial:
         return float(self.epochs[metric].iloc[-1])
 
 
+def load_recipe(folder: TrialFolder) -> Recipe:
+    """The recipe of a trial. `InputError` with the file's name where it is none."""
+    stored = load_object(folder.recipe)
+    try:
+        return Recipe.from_dict(stored)
+    except InputError as error:
+        raise InputError(f"{folder.recipe}: {error.rule}", error.problems) from None
+
+
 def load_epochs(folder: FoldFolder) -> pd.DataFrame:
     """One row an epoch; empty where none is trained."""
-    return pd.read_csv(folder.metrics) if folder.metrics.exists() else pd.DataFrame()
+    try:
+        return pd.read_csv(folder.metrics) if folder.metrics.exists() else pd.DataFrame()
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{folder.metrics} cannot be read as CSV: {error}; without {folder.path}, --resume trains that fold again"
+        ) from None
 
 
 def load_trial(search: SearchFolder, number: int) -> Trial:
     """The trial as it stands on disk."""
     folder = search.trial(number)
-    recipe = Recipe.from_dict(load_json(folder.recipe))
+    recipe = load_recipe(folder)
     epochs = load_epochs(folder.fold(0))
-    stopped: dict[str, int] = load_json(search.rungs)["stopped"] if search.rungs.exists() else {}
+    stopped: dict[str, int] = load_object(search.rungs, "stopped")["stopped"] if search.rungs.exists() else {}
     if str(number) in stopped:
         return Trial(number, recipe, "stopped", epochs.head(stopped[str(number)]))
     if len(epochs) and bool(epochs["diverged"].iloc[-1]):
