@@ -51,7 +51,8 @@ def _import_file(path: Path) -> ModuleType:
     except InputError as error:
         raise InputError(f"--space {path}: {error.rule}", error.problems) from None
     except Exception as error:  # whatever a file of the user's own raises
-        raise InputError(f"--space {path}: the file cannot be run: {type(error).__name__}: {error}") from None
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise InputError(f"--space {path}: the file cannot be run: {said}") from None
     return module
 
 

@@ -18,6 +18,7 @@ from trainables.data.duplicates import thumbnail
 _THREADS = 8
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF")
 """What both Pillow, which checks images, and OpenCV, which reads them, can decode."""
+_PNG_END = b"IEND\xaeB`\x82"
 _LONGEST_SIDE = 1_000_000
 """OpenCV (and libpng in it) takes no more, px."""
 
@@ -38,8 +39,9 @@ def see_image(path: Path) -> SeenImage | str:
                 return f"cannot be decoded: a side is longer than {_LONGEST_SIDE:,} px"
             image.draft("RGB", (64, 64))
             image.load()
-            seen = SeenImage(hashlib.sha256(path.read_bytes()).digest(), thumbnail(image))
-        return _what_opencv_minds(path, str(image.format)) or seen
+            content = path.read_bytes()
+            seen = SeenImage(hashlib.sha256(content).digest(), thumbnail(image))
+        return _what_opencv_minds(path, content, str(image.format)) or seen
     except UnidentifiedImageError:
         return f"is not an image ({', '.join(_FORMATS)})"
     except Exception as error:  # of a broken file Pillow raises nearly anything
@@ -57,11 +59,10 @@ def see_images(paths: list[Path], on_image: Callable[[int, int], object]) -> lis
     return results
 
 
-def _what_opencv_minds(path: Path, format_: str) -> str | None:
+def _what_opencv_minds(path: Path, content: bytes, format_: str) -> str | None:
     """Why OpenCV cannot decode what Pillow just did. Of JPEG, BMP and WEBP no case is known."""
-    if format_ == "PNG":  # OpenCV wants the file's end, and every checksum
-        with Image.open(path, formats=("PNG",)) as image:
-            image.verify()
+    if format_ == "PNG" and _PNG_END not in content:
+        return "cannot be decoded: image file is truncated (it lacks its end)"
     if format_ == "TIFF" and not _opencv_decodes(path):
         return "cannot be decoded: OpenCV reads no TIFF of this kind"
     return None

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from search_spaces.errors import InputError, shortened
+from search_spaces.errors import InputError, counted, shortened
 from search_spaces.kinds import ALL_SOURCES
 from trainables.data.decoding import SeenImage, see_images
 from trainables.data.names import LEAVES, file_problem, name_problem
@@ -162,7 +162,7 @@ def _check_skipped(data: ImageData, bad: Sequence[Skipped], skip_bad: bool) -> N
     refused = [str(each) for each in bad if not skip_bad or each.reason == LEAVES]
     if refused:
         hint = "" if skip_bad else " (search.py --bad-images skip goes on without bad images)"
-        raise InputError(f"The data folder {data.root} has {len(refused)} problems{hint}:", shortened(refused))
+        raise InputError(f"The data folder {data.root} has {counted(refused)}{hint}:", shortened(refused))
     for folder, total in ((TRAIN_IMAGES, len(data.image_ids)), (TEST_IMAGES, len(data.test_ids))):
         here = [str(each) for each in bad if each.folder == folder]
         if len(here) > MOST_SKIPPED * total:
@@ -188,7 +188,7 @@ def _read_tables(root: Path) -> ImageData:
     if sample is not None:
         problems += _id_problems(sample["image_id"], TEST_IMAGES, SAMPLE)
     if problems or train is None or sample is None:
-        raise InputError(f"The data folder {root} has {len(problems)} problems:", shortened(problems))
+        raise InputError(f"The data folder {root} has {counted(problems)}:", shortened(problems))
     return ImageData(
         root=root,
         image_ids=tuple(train["image_id"]),
