@@ -41,9 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             promoted = promote(plan, slots, trials)
             ensemble = choose(plan.search, plan.data, plan.folds, promoted, plan.metric)
             predict_test(plan, slots, ensemble["members"], promoted[0])
-        write_whole(plan.search.submission, submission(plan.data.test_ids, ensemble_test_probs(plan.search)))
-        summary = summarize(plan.search, plan.data, plan.folds, time.monotonic() - started)
-        report = write_report(analysis.load(plan.search.path))
+            write_whole(plan.search.submission, submission(plan.data.test_ids, ensemble_test_probs(plan.search)))
+            summary = summarize(plan.search, plan.data, plan.folds, time.monotonic() - started)
+            report = write_report(analysis.load(plan.search.path))
     except (InputError, SearchFailed) as error:
         print(f"search.py: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1

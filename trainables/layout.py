@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from dataclasses import dataclass
@@ -16,8 +17,12 @@ def write_whole(path: Path, content: bytes | str) -> None:
     """Write a file whole or not at all: under a temporary name first, then a rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)  # on a full disk it would take the room that is left
+        raise
 
 
 def save_json(path: Path, value: Any) -> None:
@@ -32,10 +37,9 @@ def load_json(path: Path) -> Any:
 
 def save_array(path: Path, array: NDArray[Any]) -> None:
     """A `.npy` file, written whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.npy")
-    np.save(temporary, array, allow_pickle=False)
-    temporary.replace(path)
+    content = io.BytesIO()  # numpy's own writing to a full disk raises an error that does not say so
+    np.save(content, array, allow_pickle=False)
+    write_whole(path, content.getvalue())
 
 
 def load_array(path: Path) -> NDArray[Any]:
@@ -89,6 +93,11 @@ class FoldFolder:
     def test_probs(self) -> Path:
         """Test images' class probabilities (n, K), in the sample submission's order."""
         return self.path / "test_probs.npy"
+
+    @property
+    def retries(self) -> Path:
+        """Epochs whose loss was not finite and that were trained once more, a line each."""
+        return self.path / "retries.txt"
 
     def forget_weights(self) -> None:
         """Delete what only a resume or a prediction would need."""
@@ -215,3 +224,9 @@ class SearchFolder:
     def trial_numbers(self) -> list[int]:
         """The trials that have begun, in order."""
         return sorted(int(path.name) for path in self.trials.glob("*") if path.name.isdecimal())
+
+    def sweep(self) -> None:
+        """Delete what processes that died in the middle of `write_whole` left; nothing may be writing here."""
+        for pattern in ("", "trials/*/", "trials/*/*/"):
+            for temporary in self.path.glob(f"{pattern}.*.tmp"):
+                temporary.unlink(missing_ok=True)
