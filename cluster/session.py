@@ -34,6 +34,7 @@ def session(plan: Plan) -> Iterator[Slots]:
     # Our own table, TensorBoard curves and CSV stand in for Ray Tune's.
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")  # attempts.txt and error.txt have them
     with _failures_explained(plan), held(plan.search.lock):
         plan.search.sweep()
         ray.init(

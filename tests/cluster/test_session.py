@@ -39,5 +39,5 @@ def test_other_errors_stay_what_they_are(error: Exception) -> None:
 
 
 def test_ray_s_own_failures_end_the_search() -> None:
-    with pytest.raises(SearchFailed, match="--resume goes on.* it is gone"), _failures_explained(PLAN):
+    with pytest.raises(SearchFailed, match=r"--resume goes on.* it is gone"), _failures_explained(PLAN):
         raise RaySystemError("it is gone")
