@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from benchmarks.chaos.search import Search
-from trainables.layout import SearchFolder, load_json
+from trainables.layout import FoldFolder, SearchFolder, load_json
 
 COMPARED = ("best_trial", "promoted", "ensemble", "standings", "statuses", "epochs_trained")
 """Of summary.json; rungs.json is compared whole."""
@@ -46,6 +46,8 @@ def outcome(
     """Hold a struck search against the one that nothing struck."""
     one, other = (decisions(SearchFolder(each.out)) for each in (straight, struck))
     epochs = {(fold, epoch) for fold, epoch, _ in struck.trained}
+    retries = [FoldFolder(path).retries for path in struck.out.glob("trials/*/fold*")]
+    retried = sum(len(path.read_text().splitlines()) for path in retries if path.exists())
     return Outcome(
         where,
         dict(faults),
@@ -53,7 +55,7 @@ def outcome(
         struck.drivers,
         len(judged(one) - judged(other)),
         len(epochs),
-        len(struck.trained) - len(epochs),
+        len(struck.trained) - len(epochs) + retried,
         differing(one, other),
         len(struck.unexplained),
     )
