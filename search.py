@@ -35,10 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         plan = make_plan(flags)
         if plan is None:
             return 0
-        with session(plan) as slots:
+        with session(plan) as (slots, spending):
             begin(plan)
-            trials = search(plan, slots)
-            promoted = promote(plan, slots, trials)
+            trials = search(plan, slots, spending)
+            promoted = promote(plan, slots, spending, trials)
             ensemble = choose(plan.search, plan.data, plan.folds, promoted, plan.metric)
             predict_test(plan, slots, ensemble["members"], promoted[0])
             write_whole(plan.search.submission, submission(plan.data.test_ids, ensemble_test_probs(plan.search)))

@@ -18,8 +18,9 @@ from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial as RayTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from trainables.layout import load_json, save_json
+from trainables.layout import SearchFolder, load_json, save_json
 from trainables.scores import goodness
+from trainables.trial import load_epochs
 
 GRACE_EPOCHS = 2
 REDUCTION_FACTOR = 3
@@ -104,14 +105,18 @@ class RungTable:
         self.save()
         return passes
 
+    def lacks(self, trial: int, epoch: int) -> bool:
+        """Whether a trial that reports this epoch is missing at a rung that it has passed: it was withdrawn."""
+        return any(rung < epoch and trial not in self.values.get(rung, {}) for rung in self.rungs)
+
     def withdraw(self, trial: int) -> None:
-        """Forget a trial that failed: what it was worth judges nobody."""
+        """Forget a trial whose attempt failed: what it was worth judges nobody, until it is there again."""
         for here in self.values.values():
             here.pop(trial, None)
         self.save()
 
     def readmit(self, trial: int, values: Mapping[int, float]) -> None:
-        """A trial that failed is tried again: what it was worth at the rungs that it had passed, by epoch."""
+        """A trial that was withdrawn is trained on: what it was worth at the rungs that it had passed, by epoch."""
         for rung in set(self.rungs) & set(values):
             self.values.setdefault(rung, {})[trial] = values[rung]
         self.save()
@@ -127,17 +132,22 @@ class Asha(FIFOScheduler):  # type: ignore[misc]
 
     _supports_buffered_results = False
 
-    def __init__(self, table: RungTable) -> None:
+    def __init__(self, table: RungTable, search: SearchFolder) -> None:
         super().__init__()
-        self._table = table
+        self._table, self._search = table, search
 
     def on_trial_result(self, tune_controller: TuneController, trial: RayTrial, result: dict[str, Any]) -> str:
         """Ray asks after every report: CONTINUE or STOP."""
         if result["diverged"]:
             return str(TrialScheduler.STOP)
-        passes = self._table.judge(trial.config["trial"], result["epoch"], result[self._table.metric])
+        number, epoch = trial.config["trial"], result["epoch"]
+        if self._table.lacks(number, epoch):
+            rows = load_epochs(self._search.trial(number).fold(0)).to_dict("records")
+            reported = {int(row["epoch"]): float(row[self._table.metric]) for row in rows if row["epoch"] < epoch}
+            self._table.readmit(number, reported)
+        passes = self._table.judge(number, epoch, result[self._table.metric])
         return str(TrialScheduler.CONTINUE if passes else TrialScheduler.STOP)
 
     def on_trial_error(self, tune_controller: TuneController, trial: RayTrial) -> None:
-        """Ray says it once no attempt is left."""
+        """Ray says it of every attempt that fails, the last one and those that are made again."""
         self._table.withdraw(trial.config["trial"])

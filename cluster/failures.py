@@ -8,29 +8,45 @@ from typing import Any
 from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial as RayTrial
 
-from trainables.layout import SearchFolder
+from trainables.layout import SearchFolder, write_whole
 
 SAME_CAUSE = 3
 """Trials in a row that fail for one cause before the search stops."""
 
+_NODE_DIED = "its node has died"
+"""Ray's words for an actor that went with its machine: no fault of the trial's."""
+
 
 class Failures(Callback, Stopper):  # type: ignore[misc]
-    """Counts the trials that failed in a row; ends the search where they all say the same."""
+    """Keeps the causes, forgives who gets further, and ends the search where several trials in a row say the same."""
 
     def __init__(self, search: SearchFolder) -> None:
         self._search = search
         self._causes: list[str] = []
+        self._furthest: dict[int, int] = {}
         self.repeated: str | None = None
         """The whole error, once it ended `SAME_CAUSE` trials in a row."""
 
+    def on_trial_result(
+        self, iteration: int, trials: list[RayTrial], trial: RayTrial, result: dict[str, Any], **_info: Any
+    ) -> None:
+        """Ray counts a trial's failures over its whole life; here an epoch more begins the count anew."""
+        number, epoch = trial.config["trial"], result["epoch"]
+        if epoch > self._furthest.get(number, 0):
+            self._furthest[number] = epoch
+            trial.run_metadata.num_failures = 0
+
     def on_trial_recover(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
         """An attempt failed, and another will be made: its cause goes into the trial's folder."""
-        path = self._search.trial(trial.config["trial"]).attempts
-        with path.open("a") as file:
-            file.write(f"{_error(trial)}\n")
+        error = _error(trial)
+        if _NODE_DIED in error:
+            trial.run_metadata.num_failures -= 1
+        with self._search.trial(trial.config["trial"]).attempts.open("a") as file:
+            file.write(f"{error}\n")
 
     def on_trial_error(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
         error = _error(trial)
+        write_whole(self._search.trial(trial.config["trial"]).error, error)
         self._causes = [each for each in self._causes if each == cause_of(error)] + [cause_of(error)]
         if len(self._causes) >= SAME_CAUSE:
             self.repeated = error
@@ -53,7 +69,8 @@ def cause_of(error: str) -> str:
 
 
 def _error(trial: RayTrial) -> str:
+    """Of the newest attempt; Ray's file has all of them, each under a heading of its own."""
     if trial.error_file is None:
         return ""
     with open(trial.error_file) as file:  # noqa: PTH123 (Ray's own path)
-        return file.read()
+        return re.split(r"^Failure # \d+ .*\n", file.read(), flags=re.MULTILINE)[-1]

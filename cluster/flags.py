@@ -13,6 +13,9 @@ from search_spaces import InputError, Space
 from search_spaces.recipe import TEXT_FIELDS
 from trainables.scores import METRICS
 
+SEARCHERS = ("random", "tpe")
+"""The default first."""
+
 
 def read_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line of search.py. argparse ends with exit code 2 where it is malformed."""
@@ -41,6 +44,7 @@ def _what_is_searched(add: Callable[..., object]) -> None:
         help="fields of every recipe, in place of what the space has, as in image_size=96 loss=focal",
     )
     add("--augment", type=Path, metavar="FILE", help="an albumentations pipeline (JSON or YAML) in every recipe")
+    add("--searcher", choices=SEARCHERS, default=SEARCHERS[0], help="how recipes are drawn: at random, or by TPE")
     add("--trials", type=int, help="recipes to try (default: the space's)")
     add("--epochs", type=int, help="epochs of a whole training (default: the space's)")
     add("--promote", type=int, metavar="K", help="trials that earn all folds (default: the space's)")
@@ -61,6 +65,8 @@ def _what_is_searched(add: Callable[..., object]) -> None:
 
 
 def _how_it_runs(add: Callable[..., object]) -> None:
+    add("--time-budget", metavar="2h", help="for everything, promotion and report included; the trials end in time")
+    add("--epoch-budget", type=int, metavar="N", help="epochs in all, of the search and of all folds")
     add("--concurrent", type=int, metavar="N", help="trials at once (default: one a CPU core, or as GPUs allow)")
     add(
         "--gpus-per-trial",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cluster.plan import Plan
 from cluster.promotion import best, losers, ruled_out, standings
 from cluster.resources import Slots
+from cluster.spending import Spending
 from cluster.tuner import ATTEMPTS_AFTER_A_CRASH, SearchFailed
 from trainables.bar import bar
 from trainables.comparison import compare
@@ -27,20 +28,21 @@ from trainables.trial import Trial, load_epochs
 _LOOK_EVERY_S = 1.0
 
 
-def promote(plan: Plan, slots: Slots, trials: list[Trial]) -> list[int]:
+def promote(plan: Plan, slots: Slots, spending: Spending, trials: list[Trial]) -> list[int]:
     """Pick the best trials and train what they lack of all folds; returns their numbers, best first.
 
     Fold 0 is not trained again: a trial that ASHA stopped goes on from its checkpoint. The losers' weights go.
-    With `--adaptive` the folds are trained one after the other, and members drop out between them (`ruled_out`).
+    With `--adaptive` the folds are trained one after the other, and members drop out between them (`ruled_out`). Whom
+    a time budget has no room for is left out.
     """
-    promoted = _stand(plan, trials)
+    promoted = spending.afforded(_stand(plan, trials))
     _keep_probs_of_the_search(plan, promoted)
     for number in losers(trials, plan.promote, plan.metric):
         for fold in range(plan.folds.count):  # of a longer search, one that was promoted may be a loser now
             plan.search.trial(number).fold(fold).forget_weights()
     members, dropped = promoted, {}
     for folds in _stages(plan):
-        _train_folds(plan, slots, members, folds)
+        _train_folds(plan, slots, spending, members, folds)
         members = _whole(plan, members, folds.stop)
         for number in _ruled_out(plan, members, folds.stop) if plan.adaptive else []:
             members.remove(number)
@@ -56,22 +58,27 @@ def _stages(plan: Plan) -> list[range]:
     return [range(0, 2), *(range(fold, fold + 1) for fold in range(2, count))] if plan.adaptive else [range(count)]
 
 
-def _train_folds(plan: Plan, slots: Slots, members: list[int], folds: range) -> None:
-    """What the members lack of these folds."""
+def _train_folds(plan: Plan, slots: Slots, spending: Spending, members: list[int], folds: range) -> None:
+    """What the members lack of these folds. Where time runs out, those that are not whole by then are given up."""
     pairs = [(number, fold) for number in members for fold in folds]
     setting = plan.setting(slots)
 
     def epochs_done() -> int:
         return sum(len(load_epochs(plan.search.trial(number).fold(fold))) for number, fold in pairs)
 
+    def given_up(left: list[Any]) -> list[Any]:
+        spending.look()
+        wanted = [number for number in members if all(of[task] != number for task in left)] or members[:1]
+        return [task for task in left if of[task] not in wanted] if spending.training_must_end(wanted) else []
+
     of_folds = f", folds {folds[0]}-{folds[-1]}" if plan.adaptive else ""
     with bar(f"promotion{of_folds}, epochs", plan.quiet) as update:
-        tasks = [
-            _remote(_train_fold, slots).remote(plan.data_root, plan.search.path, setting, number, fold)
+        of = {
+            _remote(_train_fold, slots).remote(plan.data_root, plan.search.path, setting, number, fold): number
             for number, fold in pairs
             if not plan.search.trial(number).fold(fold).weights.exists()
-        ]
-        _wait(tasks, lambda _done: update(epochs_done(), len(pairs) * plan.epochs))
+        }
+        _wait(list(of), lambda _done: update(epochs_done(), len(pairs) * plan.epochs), given_up)
 
 
 def _ruled_out(plan: Plan, members: list[int], count: int) -> list[int]:
@@ -138,8 +145,10 @@ def _remote(function: Callable[..., None], slots: Slots) -> Any:
     return ray.remote(num_cpus=slots.cpus, num_gpus=slots.gpus, max_retries=ATTEMPTS_AFTER_A_CRASH)(function)
 
 
-def _wait(tasks: list[Any], look: Callable[[int], None]) -> None:
-    """Until all are done. The first error ends the wait, with its cause; what is trained stays trained."""
+def _wait(
+    tasks: list[Any], look: Callable[[int], None], given_up: Callable[[list[Any]], list[Any]] = lambda left: []
+) -> None:
+    """Until all are done or given up. The first error ends it, with its cause; what is trained stays trained."""
     left = tasks
     while left:
         done, left = ray.wait(left, num_returns=len(left), timeout=_LOOK_EVERY_S)
@@ -147,6 +156,9 @@ def _wait(tasks: list[Any], look: Callable[[int], None]) -> None:
             ray.get(done)
         except ray.exceptions.RayError as error:
             raise SearchFailed(f"A fold failed; --resume goes on with what is trained. The cause:\n{error}") from None
+        for task in given_up(left):
+            ray.cancel(task, force=True)
+            left.remove(task)
         look(len(tasks) - len(left))
 
 
@@ -169,7 +181,9 @@ def _whole(plan: Plan, promoted: list[int], count: int) -> list[int]:
         folders = [plan.search.trial(number).fold(fold) for fold in range(count)]
         lacking = [fold for fold, folder in enumerate(folders) if not folder.weights.exists()]
         if lacking:
-            print(f"note: trial {number:03d} diverged on fold {', '.join(map(str, lacking))} and is not promoted")
+            epochs = [load_epochs(folders[fold]) for fold in lacking]
+            why = "diverged" if any(len(each) and each["diverged"].iloc[-1] for each in epochs) else "had no time left"
+            print(f"note: trial {number:03d} {why} on fold {', '.join(map(str, lacking))} and is not promoted")
         else:
             whole.append(number)
     if not whole:

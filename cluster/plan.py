@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from cluster.asha import GRACE_EPOCHS, REDUCTION_FACTOR, rung_epochs
-from cluster.flags import check_numbers, command, set_fields
+from cluster.budget import Budget, seconds_of
+from cluster.flags import SEARCHERS, check_numbers, command, set_fields
 from cluster.resources import Slots
 from cluster.snapshot import code_hash
 from cluster.warm_start import check_same_folds, warmed
-from search_spaces import InputError, Recipe, Space, load_space, pipeline
+from search_spaces import InputError, Space, load_space, pipeline
 from search_spaces.errors import together
 from trainables.backbones import has_local_weights
 from trainables.bar import bar
@@ -38,7 +40,12 @@ class Plan:
     data: ImageData
     folds: Folds
     groups: NDArray[np.int64]
-    recipes: tuple[Recipe, ...]
+    trials: int | None
+    """To be judged; None where a budget decides."""
+    searcher: str
+    budget: Budget
+    imports_s: float
+    """From the start of the process to the first line of its own work: how fast this machine is."""
     promote: int
     metric: str
     seed: int
@@ -57,11 +64,16 @@ class Plan:
 
     @property
     def epochs(self) -> int:
-        return self.recipes[0].epochs
+        return int(self.space.fields["epochs"])
 
     @property
     def rungs(self) -> tuple[int, ...]:
         return rung_epochs(self.epochs)
+
+    @property
+    def scored_epochs(self) -> frozenset[int]:
+        """After which a trial is scored at every TTA count."""
+        return frozenset((*self.rungs, self.epochs))
 
     def setting(self, slots: Slots) -> Setting:
         """What every training of this search shares."""
@@ -79,11 +91,14 @@ class Plan:
 
 def make_plan(flags: argparse.Namespace) -> Plan | None:
     """The checked plan. None where `--plan` asked for the words only."""
+    imports_s = time.time() - psutil.Process().create_time()
     space = _space(flags)
+    budget = _budget(flags, space)
     out = flags.out or Path("runs") / f"{space.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     search = SearchFolder(out.resolve())
     _check_out(search, flags.resume)
-    recipes = tuple(space.recipes(flags.trials or space.trials, flags.seed))
+    trials = flags.trials or (None if budget and not space.grid else space.trials)
+    recipes = space.recipes(trials or space.trials, flags.seed)
     together(
         lambda: check_backbones(space.values("backbone"), bool(space.fields.get("pretrained")) and not flags.weights),
         lambda: check_recipes(recipes, flags.weights),
@@ -103,7 +118,10 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
         data=data,
         folds=folds,
         groups=groups,
-        recipes=recipes,
+        trials=trials,
+        searcher=flags.searcher,
+        budget=budget,
+        imports_s=imports_s,
         promote=flags.promote or space.promote,
         metric=flags.metric,
         seed=flags.seed,
@@ -133,9 +151,26 @@ def _space(flags: argparse.Namespace) -> Space:
         space = warmed(space, flags.warm_start)
     space = space.fixed(**{**set_fields(flags.set), **custom})
     check_numbers(flags, space)
+    if flags.searcher != SEARCHERS[0] and space.grid:
+        raise InputError(
+            f"--searcher {flags.searcher}: the grid {space.name!r} tries every recipe; nothing is to learn"
+        )
     if flags.weights is not None:
         space = _space_with_weights(space, flags.weights)
     return space.fixed(seed=flags.seed, epochs=flags.epochs or space.epochs)
+
+
+def _budget(flags: argparse.Namespace, space: Space) -> Budget:
+    """What the search may cost; an epoch budget must have room for the promotion and something to choose from."""
+    budget = Budget(seconds_of(flags.time_budget) if flags.time_budget else None, flags.epoch_budget)
+    promote, epochs = flags.promote or space.promote, int(space.fields["epochs"])
+    least = promote * (flags.folds * epochs + GRACE_EPOCHS)
+    if budget.epochs is not None and budget.epochs < least:
+        raise InputError(
+            f"--epoch-budget must be at least {least}, got {budget.epochs}: promotion alone takes "
+            f"{promote} trials x {flags.folds} folds x {epochs} epochs (--promote, --folds, --epochs)"
+        )
+    return budget
 
 
 def _space_with_weights(space: Space, folder: Path) -> Space:
@@ -176,7 +211,6 @@ def _groups(table: Path | None, data: ImageData, contents: Contents) -> NDArray[
 
 
 def _described(plan: Plan, space: Space) -> str:
-    without = len(plan.recipes) * plan.epochs
     promotion = plan.promote * (plan.folds.count - 1) * plan.epochs
     data = plan.data
     images = f"{len(data.image_ids)} images of {len(data.classes)} classes, {len(data.test_ids)} to predict"
@@ -186,9 +220,10 @@ def _described(plan: Plan, space: Space) -> str:
             f"folds      {plan.folds.count}, stratified, {_duplicates(plan)}, hash {plan.folds.hash}",
             f"space      {space.name}: {', '.join(space.values('backbone'))}",
             *_expected(space),
-            f"search     {len(plan.recipes)} trials of at most {plan.epochs} epochs on fold 0, ASHA on {plan.metric} "
-            f"(grace {GRACE_EPOCHS}, factor {REDUCTION_FACTOR}, rungs {', '.join(map(str, plan.rungs)) or 'none'}): "
-            f"at most {without} epochs",
+            f"search     {plan.trials or 'as many'} trials of at most {plan.epochs} epochs on fold 0"
+            f"{'' if plan.trials else ' as the budget allows'}, ASHA on {plan.metric} "
+            f"(grace {GRACE_EPOCHS}, factor {REDUCTION_FACTOR}, rungs {', '.join(map(str, plan.rungs)) or 'none'})"
+            + (f": at most {plan.trials * plan.epochs} epochs" if plan.trials else ""),
             f"promotion  {plan.promote} trials to all folds: {promotion} epochs more",
             f"out        {plan.search.path}",
         )

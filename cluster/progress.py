@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -16,27 +16,36 @@ from rich.table import Table
 from cluster.asha import RungTable
 from search_spaces.recipe import Recipe
 from trainables.bar import duration
+from trainables.layout import SearchFolder
 from trainables.scores import goodness, shown
+from trainables.trial import Trial, load_trial, load_trials
 
 # The table's own title, head and frame.
 _LINES_AROUND = 7
 
+_GO_ON = ("running", "unfinished")
+
 
 @dataclass
 class _Seen:
-    status: str = "waiting"
+    recipe: Recipe
+    status: str = "unfinished"
     epoch: int = 0
-    row: dict[str, Any] | None = None
+    row: Mapping[Any, Any] | None = None
+    """The newest epoch."""
+
+
+def _seen(trial: Trial) -> _Seen:
+    rows = trial.epochs.tail(1).to_dict("records")
+    return _Seen(trial.recipe, trial.status, trial.epoch, rows[0] if rows else None)
 
 
 class SearchProgress(Callback):  # type: ignore[misc]
     """Ray Tune's callbacks turned into a table of trials with rung, best so far, and time left."""
 
-    def __init__(
-        self, recipes: Sequence[Recipe], done: Sequence[int], table: RungTable, slots: int, quiet: bool
-    ) -> None:
-        self._recipes, self._table, self._slots = recipes, table, slots
-        self._seen = {number: _Seen("done earlier" if number in done else "waiting") for number in range(len(recipes))}
+    def __init__(self, search: SearchFolder, asked: int | None, table: RungTable, slots: int, quiet: bool) -> None:
+        self._search, self._asked, self._table, self._slots = search, asked, table, slots
+        self._seen = {trial.number: _seen(trial) for trial in load_trials(search)}
         console = Console()
         self._height = console.height
         self._plain = not quiet and not console.is_terminal
@@ -56,9 +65,9 @@ class SearchProgress(Callback):  # type: ignore[misc]
     def on_trial_result(
         self, iteration: int, trials: list[RayTrial], trial: RayTrial, result: dict[str, Any], **_info: Any
     ) -> None:
+        self._note(trial, "running")
         seen = self._seen[trial.config["trial"]]
         seen.row, seen.epoch = result, result["epoch"]
-        self._note(trial, "running")
 
     def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
         number = trial.config["trial"]
@@ -76,22 +85,23 @@ class SearchProgress(Callback):  # type: ignore[misc]
 
     def _note(self, trial: RayTrial, status: str) -> None:
         number = trial.config["trial"]
+        if number not in self._seen:
+            self._seen[number] = _seen(load_trial(self._search, number))
         self._seen[number].status = status
         if self._live:
             self._live.update(self._drawn())
-        elif self._plain and status not in ("running", "waiting"):
+        elif self._plain and status != "running":
             print(self._line(number), flush=True)
 
     def _line(self, number: int) -> str:
-        seen, recipe = self._seen[number], self._recipes[number]
+        seen, recipe = self._seen[number], self._seen[number].recipe
         row = seen.row or {}
         values = "  ".join(f"{name} {_with_se(row, name)}" for name in shown(self._table.metric) if name in row)
         what = f"epoch {seen.epoch}/{recipe.epochs}  {values}  {recipe.backbone} {recipe.image_size} px"
         return f"trial {number:03d}  {seen.status:8s}  {what}  | {self._state()}"
 
     def _state(self) -> str:
-        ended = sum(seen.status not in ("running", "waiting") for seen in self._seen.values())
-        parts = [f"{ended}/{len(self._seen)} trials"]
+        parts = [f"{self._ended()}/{self._expected()} trials" if self._asked else f"{self._ended()} trials"]
         top = self.best_so_far()
         if top is not None:
             parts.append(f"best {self._table.metric} {self._value(top):.4f} (trial {top:03d})")
@@ -99,6 +109,14 @@ class SearchProgress(Callback):  # type: ignore[misc]
         if left:
             parts.append(f"about {duration(left)} left")
         return ", ".join(parts)
+
+    def _ended(self) -> int:
+        return sum(seen.status not in _GO_ON for seen in self._seen.values())
+
+    def _expected(self) -> int:
+        """Trials in all: as many as asked for, and a further one for each that cannot be judged."""
+        lost = sum(seen.status in ("diverged", "failed") for seen in self._seen.values())
+        return max((self._asked or 0) + lost, len(self._seen))
 
     def _value(self, number: int) -> float:
         row = self._seen[number].row
@@ -114,13 +132,13 @@ class SearchProgress(Callback):  # type: ignore[misc]
     def seconds_left(self) -> float | None:
         """Of the search, from the seconds of an epoch so far and the epochs that an ended trial took."""
         rows = [seen.row for seen in self._seen.values() if seen.row]
-        if not rows:
+        if not rows or self._asked is None:
             return None
         a_epoch: float = sum(row["seconds"] for row in rows) / len(rows)
-        ended = [s.epoch for s in self._seen.values() if s.row and s.status in ("stopped", "finished", "diverged")]
-        usual = sum(ended) / len(ended) if ended else self._recipes[0].epochs / 2
-        left = sum(max(0.0, usual - s.epoch) for s in self._seen.values() if s.status in ("running", "waiting"))
-        return left * a_epoch / self._slots
+        ended = [seen.epoch for seen in self._seen.values() if seen.row and seen.status not in _GO_ON]
+        usual = sum(ended) / len(ended) if ended else next(iter(self._seen.values())).recipe.epochs / 2
+        begun = sum(max(0.0, usual - seen.epoch) for seen in self._seen.values() if seen.status in _GO_ON)
+        return (begun + usual * (self._expected() - len(self._seen))) * a_epoch / self._slots
 
     def _drawn(self) -> Table:
         table = Table(title=f"search: {self._state()}", title_justify="left")
@@ -154,10 +172,10 @@ class SearchProgress(Callback):  # type: ignore[misc]
             good = goodness(self._table.metric, self._value(number)) if seen.row and not seen.row["diverged"] else -inf
             return seen.status != "running", -seen.epoch, -good
 
-        return sorted((n for n, seen in self._seen.items() if seen.status != "waiting"), key=place)
+        return sorted(self._seen, key=place)
 
     def _cells(self, number: int) -> list[str]:
-        seen, recipe = self._seen[number], self._recipes[number]
+        seen, recipe = self._seen[number], self._seen[number].recipe
         passed = [rung for rung in self._table.rungs if seen.epoch >= rung]
         row = seen.row or {}
         return [

@@ -15,8 +15,12 @@ from ray.tune import TuneError
 from cluster.lock import held
 from cluster.plan import Plan
 from cluster.resources import Slots, slots
-from cluster.snapshot import package_folders
+from cluster.snapshot import frozen
+from cluster.spending import Spending
 from cluster.tuner import SearchFailed
+
+# Where a budget says how many trials there are, a cluster that grows may be asked for so many at once.
+_TRIALS_OF_A_BUDGET = 64
 
 # Ray's cluster launcher leaves it on the head node, where `ray submit` runs the driver.
 _AUTOSCALED = Path("~/ray_bootstrap_config.yaml").expanduser()
@@ -25,11 +29,11 @@ _NO_ROOM = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.ERO
 
 
 @contextmanager
-def session(plan: Plan) -> Iterator[Slots]:
+def session(plan: Plan) -> Iterator[tuple[Slots, Spending]]:
     """Connect to the running cluster (`RAY_ADDRESS`, or `ray start` on this machine), or start Ray here.
 
     Workers import a frozen copy of the four packages, so an edit in mid-search changes nothing. Yields what one
-    trial gets; `InputError` where no trial would ever fit.
+    trial gets, and what the search has spent; `InputError` where no trial would ever fit.
     """
     # Our own table, TensorBoard curves and CSV stand in for Ray Tune's.
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
@@ -37,14 +41,16 @@ def session(plan: Plan) -> Iterator[Slots]:
     os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")  # attempts.txt and error.txt have them
     with _failures_explained(plan), held(plan.search.lock):
         plan.search.sweep()
-        ray.init(
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env={"py_modules": [str(folder) for folder in package_folders()]},
-        )
+        with frozen() as code:
+            ray.init(
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"working_dir": str(code)},
+            )
         try:
-            yield _slots(plan)
+            found = _slots(plan)
+            yield found, Spending(plan, found)
         finally:
             ray.shutdown()
 
@@ -76,7 +82,7 @@ def _no_room(error: Exception) -> str | None:
 def _slots(plan: Plan) -> Slots:
     return slots(
         ray.cluster_resources(),
-        len(plan.recipes),
+        plan.trials or _TRIALS_OF_A_BUDGET,
         plan.concurrent,
         plan.gpus_per_trial,
         plan.wanted_gpus,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from search_spaces.backbones import size_step
@@ -77,9 +78,14 @@ def _of_choice(name: str, value: float, values: list[float]) -> Edge | None:
     if low < value < high:
         return None
     end, neighbour = (low, values[1]) if value <= low else (high, values[-2])
-    geometric = low > 0 and high / low >= _GEOMETRIC_FROM
+    geometric = low > 0 and (high / low >= _GEOMETRIC_FROM or _even([b / a for a, b in pairwise(values)]))
     further = end * end / neighbour if geometric else 2 * end - neighbour
     return _edge(name, value, (low, high), int(further) if isinstance(value, int) else further)
+
+
+def _even(steps: list[float]) -> bool:
+    """16, 32, 64 are doublings; of two values nobody knows."""
+    return len(steps) > 1 and max(steps) < 1.01 * min(steps)
 
 
 def _of_uniform(name: str, value: float, low: float, high: float) -> Edge | None:

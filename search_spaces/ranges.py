@@ -4,19 +4,51 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from search_spaces.errors import InputError
 
 
+class Draw(Protocol):
+    """Who decides: chance, a searcher that learns, or a recipe that is there already."""
+
+    def choice(self, name: str, values: Sequence[Any]) -> Any:
+        """One of the values of the field `name`."""
+        ...
+
+    def uniform(self, name: str, low: float, high: float) -> float:
+        """A float in [low, high]."""
+        ...
+
+    def scaled(self, name: str, rule: float, low: float, high: float) -> float:
+        """`rule` times a factor in [low, high], even in its logarithm."""
+        ...
+
+
+@dataclass(frozen=True)
+class Chance:
+    """Draws at random: each choice as likely as the others."""
+
+    rng: random.Random
+
+    def choice(self, name: str, values: Sequence[Any]) -> Any:
+        return self.rng.choice(values)
+
+    def uniform(self, name: str, low: float, high: float) -> float:
+        return self.rng.uniform(low, high)
+
+    def scaled(self, name: str, rule: float, low: float, high: float) -> float:
+        return rule * math.exp(self.rng.uniform(math.log(low), math.log(high)))
+
+
 @runtime_checkable
 class Range(Protocol):
     """Something to draw a field's value from."""
 
-    def sample(self, rng: random.Random, drawn: Mapping[str, Any]) -> Any:
-        """One value. `drawn` holds the fields that are decided already."""
+    def sample(self, draw: Draw, name: str, drawn: Mapping[str, Any]) -> Any:
+        """One value of the field `name`. `drawn` holds the fields that are decided already."""
         ...
 
 
@@ -31,8 +63,8 @@ class Choice:
             raise InputError(f"Choice needs at least one value and no value twice, got {values!r}")
         object.__setattr__(self, "values", values)
 
-    def sample(self, rng: random.Random, drawn: Mapping[str, Any]) -> Any:
-        return rng.choice(self.values)
+    def sample(self, draw: Draw, name: str, drawn: Mapping[str, Any]) -> Any:
+        return draw.choice(name, self.values)
 
 
 @dataclass(frozen=True)
@@ -46,8 +78,8 @@ class Uniform:
         if not self.low < self.high:
             raise InputError(f"Uniform: low < high must hold, got low={self.low!r}, high={self.high!r}")
 
-    def sample(self, rng: random.Random, drawn: Mapping[str, Any]) -> float:
-        return round(rng.uniform(self.low, self.high), 3)
+    def sample(self, draw: Draw, name: str, drawn: Mapping[str, Any]) -> float:
+        return round(draw.uniform(name, self.low, self.high), 3)
 
 
 class Only:
@@ -66,8 +98,8 @@ class Only:
         """Whether the fields that are decided have the values that are asked for."""
         return all(drawn.get(name) == value for name, value in self.where.items())
 
-    def sample(self, rng: random.Random, drawn: Mapping[str, Any]) -> Any:
-        return self.what.sample(rng, drawn) if isinstance(self.what, Range) else self.what
+    def sample(self, draw: Draw, name: str, drawn: Mapping[str, Any]) -> Any:
+        return self.what.sample(draw, name, drawn) if isinstance(self.what, Range) else self.what
 
 
 @dataclass(frozen=True)
@@ -87,6 +119,6 @@ class LinearScaling:
         if not (0 < self.low <= self.high and self.base > 0 and self.per > 0):
             raise InputError(f"LinearScaling: base, per > 0 and 0 < low <= high must hold, got {self!r}")
 
-    def sample(self, rng: random.Random, drawn: Mapping[str, Any]) -> float:
-        factor = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
-        return float(f"{self.base * drawn['batch_size'] / self.per * factor:.3g}")
+    def sample(self, draw: Draw, name: str, drawn: Mapping[str, Any]) -> float:
+        rule = self.base * drawn["batch_size"] / self.per
+        return float(f"{draw.scaled(name, rule, self.low, self.high):.3g}")

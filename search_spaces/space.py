@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import chain, islice, product
 from typing import Any
 
 from search_spaces.backbones import fits
 from search_spaces.errors import InputError
-from search_spaces.ranges import Choice, LinearScaling, Only, Range
+from search_spaces.ranges import Chance, Choice, Draw, LinearScaling, Only, Range
 from search_spaces.recipe import REQUIRED, Recipe, check_names
 
 # A space so narrow that a new recipe is not drawn in this many tries has none left worth waiting for.
@@ -91,42 +91,52 @@ class Space:
         choices = {name: field.values for name, field in self.fields.items() if isinstance(field, Choice)}
         decided = [dict(zip(choices, values, strict=True)) for values in product(*choices.values())]
         fitting = [d for d in decided if fits({**self.fields, **d}["backbone"], {**self.fields, **d}["image_size"])]
-        return [replace(self, fields={**self.fields, **each}).sample(random.Random(0)) for each in fitting]
+        nothing_left = Chance(random.Random(0))
+        return [replace(self, fields={**self.fields, **each}).sample(nothing_left) for each in fitting]
 
-    def sample(self, rng: random.Random) -> Recipe:
-        """One recipe at random; its image size is drawn among those that its backbone takes."""
+    def sample(self, draw: Draw) -> Recipe:
+        """One recipe, as `draw` decides."""
+        return Recipe.from_dict(self.decide(draw))
+
+    def decide(self, draw: Draw) -> dict[str, Any]:
+        """Every field of a recipe, as `draw` decides; the image size is one of those that the backbone takes."""
         drawn: dict[str, Any] = {"epochs": self.epochs}
         for name in sorted(self.fields, key=self._drawing_order):
             field = self.fields[name]
             if isinstance(field, Only) and not field.applies(drawn):
                 continue
             if name == "image_size":
-                drawn[name] = rng.choice(self._sizes_of(drawn["backbone"]))
+                drawn[name] = draw.choice(name, self._sizes_of(drawn["backbone"]))
             else:
-                drawn[name] = field.sample(rng, drawn) if isinstance(field, Range) else field
-        return Recipe.from_dict(drawn)
+                drawn[name] = field.sample(draw, name, drawn) if isinstance(field, Range) else field
+        return drawn
 
     def recipes(self, count: int, seed: int) -> list[Recipe]:
-        """`count` recipes for a search: `known_good` first, then random ones, no training twice.
+        """`count` recipes for a search: the first of `stream`. `InputError` where the space has not so many."""
+        found = list(islice(self.stream(seed), count))
+        if len(found) < count:
+            what = "recipes" if self.grid else "different trainings"
+            raise InputError(f"The space {self.name!r} has only {len(found)} {what}, not {count}")
+        return found
+
+    def stream(self, seed: int) -> Iterator[Recipe]:
+        """All recipes that a search may try: a grid's, or `known_good` first and then random ones, none twice.
 
         Recipe i depends only on the space, the seed and i, so a longer search begins as a shorter one does.
         """
         if self.grid:
-            combinations = self.combinations()
-            if count > len(combinations):
-                raise InputError(f"The grid {self.name!r} has {len(combinations)} recipes, not {count}")
-            return combinations[:count]
-        rng = random.Random(f"leafsearch recipes {seed}")
-        chosen: dict[str, Recipe] = {}
-        for recipe in self.seeds():
-            chosen.setdefault(recipe.training_key(), recipe)
-        draws = 0
-        while len(chosen) < count:
-            recipe = self.sample(rng)
-            draws = 0 if chosen.setdefault(recipe.training_key(), recipe) is recipe else draws + 1
-            if draws > _MOST_DRAWS:
-                raise InputError(f"The space {self.name!r} has only {len(chosen)} different trainings, not {count}")
-        return list(chosen.values())[:count]
+            yield from self.combinations()
+            return
+        seen: set[str] = set()
+        draw, draws = Chance(random.Random(f"leafsearch recipes {seed}")), 0
+        for recipe in chain(self.seeds(), iter(lambda: self.sample(draw), None)):
+            if recipe.training_key() not in seen:
+                seen.add(recipe.training_key())
+                draws = 0
+                yield recipe
+            elif draws == _MOST_DRAWS:
+                return
+            draws += 1
 
     def _sizes_of(self, backbone: str) -> list[int]:
         return [size for size in self.values("image_size") if fits(backbone, size)]

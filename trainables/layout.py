@@ -166,6 +166,11 @@ class SearchFolder:
         return self.path / "rungs.json"
 
     @property
+    def spending(self) -> Path:
+        """What the search has cost so far, and which trials its budget cut short."""
+        return self.path / "spending.json"
+
+    @property
     def micro_batches(self) -> Path:
         """Rows that fit a device at once, where a batch did not."""
         return self.path / "micro_batches.json"

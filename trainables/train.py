@@ -48,7 +48,8 @@ from trainables.tensorboard import Curves
 
 Row = dict[str, Any]
 """One epoch: epoch, train_loss, `scores.validation`'s, val_loss_raw (the training loss on validation images),
-micro_batch (rows that passed through the net at once), learning_rate (the head's), seconds, images_per_s,
+score_s (seconds of it), micro_batch (rows that passed through the net at once), learning_rate (the head's), seconds,
+images_per_s,
 fold_hash, threads, ended_at (seconds since 1970), code_hash, diverged."""
 
 
@@ -213,6 +214,7 @@ def _score_epoch(
     setting: Setting,
 ) -> Row:
     """Validation scores at the recipe's own TTA count; where a trial may end, the curve over all counts too."""
+    started = time.perf_counter()
     may_end = epoch in setting.curve_epochs or epoch == recipe.epochs
     count = max(recipe.tta_count, setting.largest_tta_count) if may_end else recipe.tta_count
     loader = plain_loader(images, recipe.batch_size, setting.loader_workers)
@@ -228,7 +230,8 @@ def _score_epoch(
         save_json(folder.tta_curve, {"epoch": epoch, "curve": curve})
     logits = torch.cat(plain)
     raw = loss_of(recipe).by_row(logits, torch.from_numpy(labels).to(logits.device))
-    return {**scores.validation(own, labels), "val_loss_raw": float(raw.mean())}
+    scored = {**scores.validation(own, labels), "val_loss_raw": float(raw.mean())}
+    return {**scored, "score_s": time.perf_counter() - started}
 
 
 def _begin(recipe: Recipe, data: ImageData, fold_hash: str, folder: FoldFolder, setting: Setting) -> Training:

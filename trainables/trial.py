@@ -14,8 +14,9 @@ from search_spaces.recipe import Recipe
 from trainables.data.folds import Folds
 from trainables.layout import FoldFolder, SearchFolder, TrialFolder, load_array, load_json
 
-STATUSES = ("finished", "stopped", "diverged", "failed", "unfinished")
-"""Finished: all its epochs. Stopped: by ASHA. Diverged: a non-finite loss. Failed: an error. Else unfinished."""
+STATUSES = ("finished", "stopped", "cut", "diverged", "failed", "unfinished")
+"""Finished: all its epochs. Stopped: by ASHA. Cut: by the end of the search's budget.
+Diverged: a non-finite loss. Failed: an error. Else unfinished."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +37,15 @@ class Trial:
     @property
     def judged(self) -> bool:
         """Whether its newest score may be compared."""
-        return self.status in ("finished", "stopped")
+        return self.status in ("finished", "stopped", "cut") and self.epoch > 0
+
+    def values(self, metric: str) -> list[float]:
+        """The metric after every epoch of the search."""
+        return [float(value) for value in self.epochs[metric]] if self.epoch else []
 
     def last(self, metric: str) -> float:
         """The metric after the last epoch of the search."""
-        return float(self.epochs[metric].iloc[-1])
+        return self.values(metric)[-1]
 
 
 def load_epochs(folder: FoldFolder) -> pd.DataFrame:
@@ -53,9 +58,10 @@ def load_trial(search: SearchFolder, number: int) -> Trial:
     folder = search.trial(number)
     recipe = Recipe.from_dict(load_json(folder.recipe))
     epochs = load_epochs(folder.fold(0))
-    stopped: dict[str, int] = load_json(search.rungs)["stopped"] if search.rungs.exists() else {}
-    if str(number) in stopped:
-        return Trial(number, recipe, "stopped", epochs.head(stopped[str(number)]))
+    for status, path in (("stopped", search.rungs), ("cut", search.spending)):
+        ended: dict[str, int] = load_json(path)[status] if path.exists() else {}
+        if str(number) in ended:
+            return Trial(number, recipe, status, epochs.head(ended[str(number)]))
     if len(epochs) and bool(epochs["diverged"].iloc[-1]):
         return Trial(number, recipe, "diverged", epochs)
     if len(epochs) == recipe.epochs:

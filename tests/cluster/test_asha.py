@@ -1,11 +1,13 @@
 import random
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from ray.tune.schedulers.async_hyperband import _Bracket
 from ray.tune.schedulers.trial_scheduler import TrialScheduler
 
 from cluster.asha import Asha, Report, RungTable, goes_on, rung_epochs
+from trainables.layout import SearchFolder, write_whole
 
 
 @pytest.mark.parametrize(
@@ -79,13 +81,32 @@ def test_other_epochs_are_no_rungs(tmp_path: Path) -> None:
 
 def test_a_diverged_trial_is_stopped_and_never_ranked(tmp_path: Path) -> None:
     table = RungTable.open(tmp_path / "rungs.json", "val_loss", (2,))
-    scheduler = Asha(table)
+    scheduler = Asha(table, SearchFolder(tmp_path))
     nan = float("nan")
     row = {"epoch": 2, "diverged": True, "val_loss": nan}
     assert scheduler.on_trial_result(None, _FakeTrial(0), row) == TrialScheduler.STOP
     assert not table.values
     good = {"epoch": 2, "diverged": False, "val_loss": 0.3}
     assert scheduler.on_trial_result(None, _FakeTrial(1), good) == TrialScheduler.CONTINUE
+
+
+def test_a_crashed_attempt_is_withdrawn_until_it_is_trained_on(tmp_path: Path) -> None:
+    """Ray tells a scheduler of every failed attempt; the next one resumes after the rungs that it had passed."""
+    search = SearchFolder(tmp_path)
+    table = RungTable.open(search.rungs, "val_loss", (2, 6))
+    scheduler = Asha(table, search)
+    rows = [{"epoch": epoch, "diverged": False, "val_loss": 1 / epoch} for epoch in range(1, 9)]
+    for row in rows:
+        assert scheduler.on_trial_result(None, _FakeTrial(0), row) == TrialScheduler.CONTINUE
+    judged = {2: {0: 0.5}, 6: {0: 1 / 6}}
+    assert table.values == judged
+    scheduler.on_trial_error(None, _FakeTrial(0))
+    assert table.values == {2: {}, 6: {}}
+    write_whole(search.trial(0).fold(0).metrics, pd.DataFrame(rows).to_csv(index=False))
+    assert scheduler.on_trial_result(None, _FakeTrial(0), rows[3]) == TrialScheduler.CONTINUE  # of an older checkpoint
+    assert table.values == {2: {0: 0.5}, 6: {}}
+    assert scheduler.on_trial_result(None, _FakeTrial(0), rows[7]) == TrialScheduler.CONTINUE
+    assert RungTable.open(search.rungs, "val_loss", (2, 6)).values == judged
 
 
 class _FakeTrial:

@@ -13,7 +13,7 @@ from cluster.flags import read_flags
 from cluster.identity import begin
 from cluster.lock import held
 from cluster.plan import Plan, make_plan
-from search_spaces import InputError
+from search_spaces import InputError, Recipe
 from trainables.layout import load_json, save_json
 
 
@@ -42,8 +42,7 @@ def test_the_same_search_goes_on_with_as_many_trials_or_more(begun: Plan) -> Non
     begin(resumed(begun, "--trials", "4"))
     more = resumed(begun, "--trials", "7")
     begin(more)
-    assert more.recipes[:4] == begun.recipes
-    assert begun.search.trial_numbers() == list(range(7))
+    assert next(more.space.stream(0)) == next(begun.space.stream(0))
     assert load_json(begun.search.search)["trials"] == 7
     with pytest.raises(InputError, match="trials were 7, are 4; there can only be more"):
         begin(resumed(begun, "--trials", "4"))
@@ -57,6 +56,7 @@ def test_the_same_search_goes_on_with_as_many_trials_or_more(begun: Plan) -> Non
         (("--epochs", "5"), "epochs was 12, is 5"),
         (("--folds", "3"), "fold_hash was"),
         (("--set", "t1=0.5"), "the recipes are not those of the space"),
+        (("--searcher", "tpe"), "searcher was 'random', is 'tpe'"),
     ],
 )
 def test_another_search_is_refused(begun: Plan, more: tuple[str, ...], said: str) -> None:
@@ -66,10 +66,13 @@ def test_another_search_is_refused(begun: Plan, more: tuple[str, ...], said: str
 
 def test_changed_code_must_be_accepted(begun: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cluster.identity.code_hash", lambda: "another")
-    with pytest.raises(InputError, match=r"-> another.*; --accept-changed-code goes on"):
+    with pytest.raises(InputError, match=r"--accept-changed-code goes on\n  - leafsearch was .*, is another"):
         begin(resumed(begun, "--trials", "4"))
     begin(resumed(begun, "--trials", "4", "--accept-changed-code"))
     assert load_json(begun.search.search)["code_hash"] == "another"
+    monkeypatch.setattr("cluster.identity.version", lambda name: f"1.0 of {name}")
+    with pytest.raises(InputError, match=r"(?s)torch was .*, is 1.0 of torch\n.*timm was"):
+        begin(resumed(begun, "--trials", "4"))
     with pytest.raises(InputError, match="fold_hash"):  # never changed folds
         begin(resumed(begun, "--trials", "4", "--accept-changed-code", "--folds", "3"))
 
@@ -102,28 +105,34 @@ def test_the_cause_of_an_error_has_no_numbers() -> None:
     assert cause_of("") == ""
 
 
-def test_replacements_are_the_next_recipes_of_the_space(begun: Plan) -> None:
-    longer = plan_of(begun.data_root, begun.search.path.with_name("OTHER"), "--trials", "6")
-    assert begun.space.recipes(6, begun.seed)[4:] == list(longer.recipes[4:])
-    assert replace(begun.space, name="x").recipes(4, 0) == list(begun.recipes)
+def found(plan: Plan, *best_first: int) -> None:
+    """As if the search had ended so."""
+    for number, recipe in enumerate(tried(plan, 4)):
+        save_json(plan.search.trial(number).recipe, recipe.to_dict())
+    save_json(plan.search.standings, [{"trial": number} for number in best_first])
+
+
+def tried(plan: Plan, count: int) -> list[Recipe]:
+    return plan.space.recipes(count, plan.seed)
 
 
 def test_a_warm_start_tries_the_promoted_recipes_first(begun: Plan, tmp_path: Path) -> None:
-    save_json(begun.search.standings, [{"trial": 3}, {"trial": 1}, {"trial": 0}])
+    found(begun, 3, 1, 0)
     warm = ("--warm-start", str(begun.search.path), "--trials", "5")
     plan = plan_of(begun.data_root, tmp_path / "NEXT", *warm, "--epochs", "3")
-    best = [replace(begun.recipes[number], epochs=3) for number in (3, 1)]
-    assert list(plan.recipes[:2]) == best
+    best = [replace(tried(begun, 4)[number], epochs=3) for number in (3, 1)]
+    assert tried(plan, 2) == best
     assert begun.space.promote == 2
     fixed = plan_of(begun.data_root, tmp_path / "FIXED", *warm, "--set", "image_size=48")
-    assert [(r.image_size, r.t1) for r in fixed.recipes[:2]] == [(48, recipe.t1) for recipe in best]
+    assert [(r.image_size, r.t1) for r in tried(fixed, 2)] == [(48, recipe.t1) for recipe in best]
 
 
 def test_a_warm_start_from_elsewhere_must_be_asked_for(begun: Plan, tmp_path: Path) -> None:
     warm = ("--warm-start", str(begun.search.path), "--folds", "3")
     with pytest.raises(InputError, match="holds no search whose trials were compared"):
         plan_of(begun.data_root, tmp_path / "NEXT", *warm)
-    save_json(begun.search.standings, [{"trial": 3}])
+    found(begun, 3)
     with pytest.raises(InputError, match="searched on other data or folds"):
         plan_of(begun.data_root, tmp_path / "NEXT", *warm)
-    assert plan_of(begun.data_root, tmp_path / "NEXT", *warm, "--recipes-only").recipes[0].t1 == begun.recipes[3].t1
+    asked = plan_of(begun.data_root, tmp_path / "NEXT", *warm, "--recipes-only")
+    assert tried(asked, 1)[0].t1 == tried(begun, 4)[3].t1

@@ -9,6 +9,7 @@ from cluster.asha import RungTable
 from cluster.progress import SearchProgress
 from search_spaces import load_space
 from trainables.bar import bar, duration
+from trainables.layout import SearchFolder, save_json
 
 
 def row(epoch: int, loss: float) -> dict[str, Any]:
@@ -16,12 +17,19 @@ def row(epoch: int, loss: float) -> dict[str, Any]:
     return {"epoch": epoch, **scores, "seconds": 10.0, "diverged": False}
 
 
+def of_four_trials(out: Path, table: RungTable) -> SearchProgress:
+    """As many are asked for, and none has begun; Ray Tune begins them once their recipes are there."""
+    search = SearchFolder(out)
+    progress = SearchProgress(search, asked=4, table=table, slots=2, quiet=False)
+    for number, recipe in enumerate(load_space("digits").fixed(epochs=9).recipes(4, 0)):
+        save_json(search.trial(number).recipe, recipe.to_dict())
+    return progress
+
+
 @pytest.fixture
 def progress(tmp_path: Path) -> SearchProgress:
     table = RungTable(tmp_path / "rungs.json", "val_loss", (2, 6), stopped={1: 2})
-    return SearchProgress(
-        load_space("digits").fixed(epochs=9).recipes(4, 0), done=[], table=table, slots=2, quiet=False
-    )
+    return of_four_trials(tmp_path, table)
 
 
 def trial(number: int) -> Any:
@@ -49,7 +57,7 @@ def test_the_best_is_the_furthest_first(progress: SearchProgress) -> None:
 def test_it_is_pickled_without_its_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes any output for a terminal
     table = RungTable(tmp_path / "rungs.json", "val_loss", (2, 6))
-    progress = SearchProgress(load_space("digits").recipes(4, 0), done=[], table=table, slots=2, quiet=False)
+    progress = of_four_trials(tmp_path, table)
     assert progress._live is not None
     assert pickle.loads(pickle.dumps(progress))._live is None
 

@@ -42,7 +42,7 @@ def test_the_rate_goes_with_the_batch() -> None:
 
 
 def test_a_grid_has_no_more_recipes_than_it_has() -> None:
-    with pytest.raises(InputError, match="has 6 recipes, not 7"):
+    with pytest.raises(InputError, match="has only 6 recipes, not 7"):
         load_space("diary/t1_t2").recipes(7, seed=0)
 
 

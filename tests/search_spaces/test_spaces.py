@@ -7,7 +7,7 @@ import pytest
 
 from search_spaces import InputError, Recipe, Space, load_space, space_names
 from search_spaces.backbones import fits
-from search_spaces.ranges import Choice, LinearScaling, Only, Range, Uniform
+from search_spaces.ranges import Chance, Choice, LinearScaling, Only, Range, Uniform
 
 every_space = pytest.mark.parametrize("name", space_names())
 VARIED = ("t1", "t2", "smoothing", "image_size", "batch_size", "tta_count", "backbone", "learning_rate")
@@ -22,7 +22,7 @@ def test_varies_what_the_diary_varied(name: str) -> None:
 def test_samples_are_valid_and_on_the_patch_grid(name: str) -> None:
     space, rng = load_space(name), random.Random(0)
     for _ in range(200):
-        recipe = space.sample(rng)
+        recipe = space.sample(Chance(rng))
         assert fits(recipe.backbone, recipe.image_size)
         assert recipe.tta_count <= space.largest_tta_count()
 
@@ -53,7 +53,7 @@ def test_a_space_of_vits_and_convolutions_uses_all_sizes() -> None:
     rng, space = random.Random(0), load_space("digits")
     sizes: dict[bool, set[int]] = {True: set(), False: set()}
     for _ in range(300):
-        recipe = space.sample(rng)
+        recipe = space.sample(Chance(rng))
         sizes[recipe.backbone == "test_vit"].add(recipe.image_size)
     assert sizes[True] == {32, 48}
     assert sizes[False] == {32, 40, 48}
@@ -63,7 +63,7 @@ def test_the_learning_rate_follows_the_batch() -> None:
     rate = LinearScaling(base=1e-3, per=32, low=0.5, high=2.0)
     rng = random.Random(0)
     for batch_size in (8, 32, 128):
-        drawn = [rate.sample(rng, {"batch_size": batch_size}) for _ in range(200)]
+        drawn = [rate.sample(Chance(rng), "learning_rate", {"batch_size": batch_size}) for _ in range(200)]
         assert min(drawn) >= 0.499e-3 * batch_size / 32
         assert max(drawn) <= 2.001e-3 * batch_size / 32
 

@@ -136,7 +136,7 @@ def test_a_loss_that_is_not_finite_ends_the_trial(data: ImageData, folds: Folds,
     assert not folder.weights.exists()
 
 
-MEASURED_ANEW = {"seconds", "ended_at", "images_per_s"}
+MEASURED_ANEW = {"seconds", "score_s", "ended_at", "images_per_s"}
 
 
 def strike(monkeypatch: pytest.MonkeyPatch, steps: set[int]) -> None:

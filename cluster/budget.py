@@ -1,0 +1,117 @@
+"""What a search may cost in all, and what is still to come once its trials end: pure rules, numbers in, numbers out.
+
+A budget holds for the whole command, promotion, prediction and report included. Their share is reserved: the search
+ends as soon as what was spent and what is still to come reach the budget.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from search_spaces import InputError
+
+_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Either limit, both, or none."""
+
+    seconds: float | None = None
+    epochs: int | None = None
+
+    def __bool__(self) -> bool:
+        return self.seconds is not None or self.epochs is not None
+
+    def covers_more_than(self, other: Budget) -> bool:
+        """Whether a search that ended for `other` has something left to spend."""
+        more_time = self.seconds is None or (other.seconds is not None and self.seconds > other.seconds)
+        more_epochs = self.epochs is None or (other.epochs is not None and self.epochs > other.epochs)
+        return (
+            (more_time or self.seconds == other.seconds)
+            and (more_epochs or self.epochs == other.epochs)
+            and self != other
+        )
+
+
+def seconds_of(text: str) -> float:
+    """'2h', '90m', '1h30m', '45s', '1d12h', in seconds. `InputError` where it is nothing of that kind."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)([dhms])", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise InputError(f"--time-budget must be a duration such as 2h, 90m or 1h30m, got {text!r}")
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if seconds <= 0:
+        raise InputError(f"--time-budget must be longer than nothing, got {text!r}")
+    return seconds
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a trial trains, from its own epochs on fold 0."""
+
+    epoch_s: float
+    scored_epoch_s: float
+    """Of an epoch after which it is scored at every TTA count."""
+    view_s: float
+    """Of one image at one view in prediction."""
+
+    def training_s(self, epochs: Iterable[int], scored: Collection[int]) -> float:
+        """Of these epochs, by number."""
+        return sum(self.scored_epoch_s if epoch in scored else self.epoch_s for epoch in epochs)
+
+
+def pace_of(rows: Sequence[Mapping[Any, Any]], scored: Collection[int], images: int, views: int) -> Pace:
+    """From the rows of at least one epoch; `images` were validated at `views` each after a plain epoch."""
+    plain = [row for row in rows if row["epoch"] not in scored] or list(rows)
+    late = [row for row in rows if row["epoch"] in scored] or plain
+    return Pace(
+        median(row["seconds"] for row in plain),
+        median(row["seconds"] for row in late),
+        median(row["score_s"] for row in plain) / (images * views),
+    )
+
+
+@dataclass(frozen=True)
+class Member:
+    """A trial that is, or may be, promoted: what it still has to do."""
+
+    number: int
+    training_s: tuple[float, ...]
+    """Of each fold that is not trained to its end."""
+    epochs: int
+    """In all of those."""
+    prediction_s: tuple[float, ...]
+    """Of each fold net whose test predictions are lacking."""
+
+
+def makespan(durations: Iterable[float], slots: int) -> float:
+    """Seconds until tasks that begin in this order, `slots` at once, have all ended."""
+    free = [0.0] * slots
+    for duration in durations:
+        heapq.heappush(free, heapq.heappop(free) + duration)
+    return max(free)
+
+
+def finishing_s(members: Sequence[Member], slots: int, start_s: float, turnover_s: float) -> float:
+    """Seconds of promotion and prediction: a worker's start, then every fold and net with a turnover each."""
+    trainings = [each + turnover_s for member in members for each in member.training_s]
+    predictions = [each + turnover_s for member in members for each in member.prediction_s]
+    begun = start_s if trainings or predictions else 0.0
+    return begun + makespan(trainings, slots) + makespan(predictions, slots)
+
+
+def affordable(members: Sequence[Member], left_s: float, slots: int, start_s: float, turnover_s: float) -> list[int]:
+    """The numbers of those that can be finished in `left_s` seconds, best first; the first one in any case.
+
+    One that is too slow is passed over, and those behind it may fit.
+    """
+    taken = list(members[:1])
+    for member in members[1:]:
+        if finishing_s([*taken, member], slots, start_s, turnover_s) <= left_s:
+            taken.append(member)
+    return [member.number for member in taken]

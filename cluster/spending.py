@@ -1,0 +1,214 @@
+"""What a search has spent, and when its trials must end so that all that follows ends within the budget."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from math import isclose
+from statistics import median
+from typing import Any
+
+import psutil
+from ray.tune import Callback, Stopper
+from ray.tune.experiment import Trial as RayTrial
+
+from cluster.budget import Budget, Member, affordable, finishing_s, pace_of
+from cluster.plan import Plan
+from cluster.promotion import Standing, best
+from cluster.resources import Slots
+from search_spaces import Recipe
+from trainables.layout import load_array, load_json, save_json
+from trainables.scores import goodness, score
+from trainables.trial import load_epochs, load_trials
+
+_CLOSING = 0.6
+"""Seconds of ensemble, report and Ray's end for each second of imports: both go with the speed of the machine."""
+
+_SAVE_EVERY_S = 1.0
+
+
+class Spending(Callback, Stopper):  # type: ignore[misc]
+    """Counts seconds and epochs over all drivers of a search, and ends its trials in time.
+
+    What promotion and prediction will take is estimated from the epochs that the trials have reported, for those that
+    would be promoted if the search ended now, and anew after every report.
+    """
+
+    def __init__(self, plan: Plan, slots: Slots) -> None:
+        self._plan, self._slots = plan, slots
+        stored = load_json(plan.search.spending) if plan.search.spending.exists() else {}
+        self._earlier_s = float(stored.get("seconds", 0.0))
+        self._ended_for = Budget(**stored["ended_for"]) if stored.get("ended_for") else None
+        self._cut: dict[str, int] = stored.get("cut", {})
+        self._start_s, self._turnover_s = float(stored.get("start_s", 0.0)), float(stored.get("turnover_s", 0.0))
+        self._started = psutil.Process().create_time()
+        self._saved = 0.0
+        self._standings: dict[int, Standing] = {}
+        self._epochs = 0
+        self._ready: dict[int, float] = {}
+        self._turnovers: list[float] = []
+        self._members: list[Member] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Ray Tune pickles its callbacks beside the experiment; nothing of this one is wanted there."""
+        return {}
+
+    @property
+    def over(self) -> bool:
+        """Whether the budget has ended the search's trials."""
+        return self._ended_for is not None
+
+    def seconds(self) -> float:
+        """Spent by all drivers of this search, by this one since its process began."""
+        return float(self._earlier_s + time.time() - self._started)
+
+    def look(self) -> None:
+        """Keep the count on disk, so that a driver that dies has spent what it spent."""
+        if time.monotonic() - self._saved > _SAVE_EVERY_S:
+            self._save()
+
+    def open_search(self) -> None:
+        """Before the trials: those that an earlier, smaller budget cut short go on."""
+        if self._ended_for and self._plan.budget.covers_more_than(self._ended_for):
+            self._ended_for, self._cut = None, {}
+        self._save()
+        trials = load_trials(self._plan.search)
+        for trial in trials:
+            if trial.epoch and trial.status not in ("diverged", "failed"):
+                self._stands(trial.number, trial.epoch, trial.last(self._plan.metric))
+        every_fold = (self._plan.search.trial(t.number).fold(f) for t in trials for f in range(self._plan.folds.count))
+        self._epochs = sum(len(load_epochs(folder)) for folder in every_fold)
+        self._began = time.monotonic()
+        self._estimate()
+
+    def close_search(self) -> None:
+        """After the trials: those that the budget cut short are worth what they were after their last epoch."""
+        if not self.over:
+            return
+        labels = self._plan.data.labels[self._plan.folds.split(0)[1]]
+        for trial in load_trials(self._plan.search):
+            if trial.status == "unfinished":
+                probs = self._plan.search.trial(trial.number).fold(0).pred_probs
+                metric = self._plan.metric
+                # Killed between two files, predictions may be of the epoch after: then the trial is worth nothing.
+                whole = trial.epoch and isclose(score(metric, load_array(probs), labels), trial.last(metric))
+                self._cut[str(trial.number)] = trial.epoch if whole else 0
+        self._save()
+        if self._cut and not self._plan.quiet:
+            cut = ", ".join(f"{int(number):03d} after {epoch} epochs" for number, epoch in self._cut.items())
+            print(f"note: the budget ends the search; it cut trial {cut}")
+
+    def afforded(self, promoted: Sequence[int]) -> list[int]:
+        """Those of the promoted trials that can be trained on all folds in what is left of the time, best first."""
+        if self._plan.budget.seconds is None:
+            return list(promoted)
+        members = [self._member(number) for number in promoted]
+        taken = affordable(members, self._left_s(), self._slots.concurrent, self._start_s, self._turnover_s)
+        for number in promoted:
+            if number not in taken:
+                print(f"note: trial {number:03d} is not promoted: its folds would take longer than the time budget")
+        return taken
+
+    def training_must_end(self, promoted: Sequence[int]) -> bool:
+        """Whether what is left of the time is wanted for predicting with what is trained, and for the report."""
+        if self._plan.budget.seconds is None:
+            return False
+        members = [self._member(number) for number in promoted]
+        predicting = [Member(each.number, (), 0, each.prediction_s) for each in members]
+        return self._left_s() < finishing_s(predicting, self._slots.concurrent, 0.0, self._turnover_s)
+
+    # Ray Tune's side.
+
+    def on_trial_start(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
+        self._ready[trial.config["trial"]] = time.monotonic()
+
+    def on_trial_result(
+        self, iteration: int, trials: list[RayTrial], trial: RayTrial, result: dict[str, Any], **_info: Any
+    ) -> None:
+        number, epoch = trial.config["trial"], result["epoch"]
+        known = self._standings.get(number)
+        if result["diverged"]:
+            self._standings.pop(number, None)
+        elif not known or epoch > known.epoch:
+            self._stands(number, epoch, result[self._plan.metric])
+            self._note_delay(number, result["seconds"])
+            self._epochs += 1
+        self._estimate()
+        self.look()
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        """Ray asks after every event whether the search is to end."""
+        if not self.over and self._reached():
+            self._ended_for = self._plan.budget
+        return self.over
+
+    # Estimates.
+
+    def _note_delay(self, number: int, seconds: float) -> None:
+        """How long a worker took to begin, besides the epoch itself."""
+        now = time.monotonic()
+        if not self._start_s:
+            self._start_s = max(0.0, now - self._began - seconds)
+        elif number in self._ready:
+            self._turnovers.append(max(0.0, now - self._ready.pop(number) - seconds))
+            self._turnover_s = median(self._turnovers)
+
+    def _stands(self, number: int, epoch: int, value: float) -> None:
+        self._standings[number] = Standing(number, epoch, goodness(self._plan.metric, value))
+
+    def _estimate(self) -> None:
+        """Who would be promoted now, and what that would cost."""
+        if self._plan.budget:
+            first = best(list(self._standings.values()), self._plan.promote)
+            self._members = [self._member(number) for number in first]
+
+    def _reached(self) -> bool:
+        if not self._members:  # nothing to promote yet: a budget too small for one epoch is overspent
+            return False
+        budget, slots = self._plan.budget, self._slots.concurrent
+        if budget.seconds is not None:
+            to_come = finishing_s(self._members, slots, self._start_s, self._turnover_s)
+            if self._left_s() <= to_come:
+                return True
+        if budget.epochs is None:
+            return False
+        unknown = self._plan.promote - len(self._members)  # trials that are still to be found
+        reserved = sum(member.epochs for member in self._members) + unknown * self._plan.folds.count * self._plan.epochs
+        return self._epochs + reserved + slots >= budget.epochs  # what runs now may still end its epoch
+
+    def _left_s(self) -> float:
+        assert self._plan.budget.seconds is not None
+        return self._plan.budget.seconds - self.seconds() - _CLOSING * self._plan.imports_s
+
+    def _member(self, number: int) -> Member:
+        """What a trial still has to do, by its rows on fold 0."""
+        plan, trial = self._plan, self._plan.search.trial(number)
+        recipe = Recipe.from_dict(load_json(trial.recipe))
+        folders = [trial.fold(fold) for fold in range(plan.folds.count)]
+        rows = [load_epochs(folder).to_dict("records") for folder in folders]
+        pace = pace_of(rows[0], plan.scored_epochs, len(plan.folds.split(0)[1]), recipe.tta_count)
+        left = [range(len(done) + 1, recipe.epochs + 1) for done in rows if len(done) < recipe.epochs]
+        net_s = len(plan.data.test_ids) * recipe.tta_count * pace.view_s
+        return Member(
+            number,
+            tuple(pace.training_s(each, plan.scored_epochs) for each in left),
+            sum(map(len, left)),
+            tuple(net_s for folder in folders if not folder.test_probs.exists()),
+        )
+
+    def _save(self) -> None:
+        self._saved = time.monotonic()
+        save_json(
+            self._plan.search.spending,
+            {
+                "seconds": self.seconds(),
+                "start_s": self._start_s,
+                "turnover_s": self._turnover_s,
+                "ended_for": asdict(self._ended_for) if self._ended_for else None,
+                "cut": self._cut,
+            },
+        )

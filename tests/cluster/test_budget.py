@@ -1,0 +1,194 @@
+"""What a search may cost, and when its trials must end so that what follows ends in time."""
+
+import itertools
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cluster.budget import Budget, Member, Pace, affordable, finishing_s, makespan, pace_of, seconds_of
+from cluster.flags import read_flags
+from cluster.plan import Plan, make_plan
+from cluster.resources import Slots
+from cluster.spending import Spending
+from search_spaces import InputError
+from trainables.layout import load_json, save_array, save_json, write_whole
+from trainables.scores import score
+from trainables.trial import load_trial
+
+METRIC = "val_robust_loss"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("45s", 45), ("90m", 5400), ("2h", 7200), ("1h30m", 5400), ("1.5h", 5400), ("1d12h", 129600)]
+)
+def test_durations_are_read(text: str, seconds: float) -> None:
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "2", "h", "2 h", "2h and more", "-1h", "0s", "1e3s", "inf"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="--time-budget must be"):
+        seconds_of(text)
+
+
+@pytest.mark.parametrize(
+    ("budget", "ended_for", "more"),
+    [
+        (Budget(200), Budget(100), True),
+        (Budget(100), Budget(100), False),
+        (Budget(50), Budget(100), False),
+        (Budget(), Budget(100), True),
+        (Budget(None, 80), Budget(None, 40), True),
+        (Budget(None, 40), Budget(None, 40), False),
+        (Budget(200, 40), Budget(100, 40), True),
+        (Budget(200, 30), Budget(100, 40), False),
+        (Budget(100), Budget(None, 40), False),
+    ],
+)
+def test_a_budget_covers_more_only_where_nothing_is_less(budget: Budget, ended_for: Budget, more: bool) -> None:
+    assert budget.covers_more_than(ended_for) is more
+
+
+@pytest.mark.parametrize(
+    ("durations", "slots", "seconds"), [([], 2, 0), ([3, 1, 1], 1, 5), ([3, 1, 1], 2, 3), ([1, 1, 3], 2, 4)]
+)
+def test_tasks_begin_in_their_order(durations: list[float], slots: int, seconds: float) -> None:
+    assert makespan(durations, slots) == seconds
+
+
+def test_no_order_of_tasks_is_worth_less_than_an_even_share() -> None:
+    durations = [1.0, 2.0, 3.0, 4.0]
+    spans = [makespan(order, 2) for order in itertools.permutations(durations)]
+    assert min(spans) == sum(durations) / 2
+    assert max(spans) <= sum(durations) / 2 + max(durations)
+
+
+def test_the_pace_keeps_plain_and_scored_epochs_apart() -> None:
+    rows = [{"epoch": e, "seconds": 10.0 if e in (2, 6) else 4.0, "score_s": 1.0} for e in range(1, 7)]
+    assert pace_of(rows, {2, 6, 12}, images=50, views=2) == Pace(4.0, 10.0, 0.01)
+    assert pace_of(rows, {2, 6, 12}, 50, 2).training_s(range(7, 13), {2, 6, 12}) == 5 * 4 + 10
+    assert pace_of(rows[:1], {2}, 50, 2).scored_epoch_s == 4.0
+
+
+def test_what_follows_is_a_start_then_folds_then_nets() -> None:
+    member = Member(0, (10.0, 20.0, 20.0), 50, (3.0, 3.0))
+    assert finishing_s([member], slots=1, start_s=5.0, turnover_s=1.0) == 5 + 53 + 8
+    assert finishing_s([member], slots=2, start_s=5.0, turnover_s=1.0) == 5 + (11 + 21) + 4
+    assert finishing_s([Member(0, (), 0, ())], 2, 5.0, 1.0) == 0
+
+
+def test_who_is_too_slow_is_passed_over_but_never_the_first() -> None:
+    members = [Member(7, (50.0,), 5, ()), Member(3, (500.0,), 5, ()), Member(4, (40.0,), 5, ())]
+    assert affordable(members, 100.0, 1, 0.0, 0.0) == [7, 4]
+    assert affordable(members, 10.0, 1, 0.0, 0.0) == [7]
+    assert affordable(members, 1000.0, 1, 0.0, 0.0) == [7, 3, 4]
+
+
+# A search whose trials report by hand.
+
+
+def plan_with(stripes: Path, out: Path, *budget: str) -> Plan:
+    flags = ["--data", str(stripes), "--folds", "2", "--out", str(out), "--quiet", "--epochs", "6", "--promote", "2"]
+    made = make_plan(read_flags([*flags, *budget]))
+    assert made is not None
+    return made
+
+
+def report(plan: Plan, spending: Spending, number: int, epoch: int, value: float = 0.5, seconds: float = 2.0) -> None:
+    """An epoch ends: its row is in the trial's folder, and Ray tells."""
+    trial = plan.search.trial(number)
+    if epoch == 1:
+        save_json(trial.recipe, plan.space.recipes(number + 1, 0)[number].to_dict())
+    row = {"seconds": seconds, "score_s": 0.1, METRIC: value, "diverged": False}
+    rows = [{"epoch": each, **row} for each in range(1, epoch + 1)]
+    write_whole(trial.fold(0).metrics, pd.DataFrame(rows).to_csv(index=False))
+    fake: Any = SimpleNamespace(config={"trial": number})
+    spending.on_trial_start(0, [], fake)
+    spending.on_trial_result(0, [], fake, rows[-1])
+
+
+def test_an_epoch_budget_keeps_what_promotion_takes(stripes: Path, tmp_path: Path) -> None:
+    """Two promoted trials take 24 epochs, of which fold 0's are the search's own."""
+    plan = plan_with(stripes, tmp_path / "OUT", "--epoch-budget", "40")
+    assert plan.trials is None
+    spending = Spending(plan, Slots(1, 1, 0.0))
+    spending.open_search()
+    spent = 0
+    for number in itertools.count():
+        for epoch in (1, 2) if number > 1 else range(1, 7):
+            report(plan, spending, number, epoch)
+            spent += 1
+            if spending.stop_all():
+                break
+        if spending.stop_all():
+            break
+    still_to_come = 2 * 6  # fold 1 of both
+    assert spent + 1 + still_to_come == 40, "the epoch that runs when the search ends may still be counted"
+
+
+def test_too_small_an_epoch_budget_is_refused(stripes: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"--epoch-budget must be at least 28, got 27: .* 2 trials x 2 folds x 6"):
+        plan_with(stripes, tmp_path / "OUT", "--epoch-budget", "27")
+
+
+def test_a_time_budget_keeps_what_promotion_takes(
+    stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that only epochs move: two seconds each."""
+    clock = 1000.0
+    monkeypatch.setattr("cluster.spending.time", SimpleNamespace(time=lambda: clock, monotonic=lambda: clock))
+    plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "100s")
+    spending = Spending(plan, Slots(1, 1, 0.0))
+    monkeypatch.setattr(spending, "_started", 1000.0)
+    object.__setattr__(plan, "imports_s", 10.0)  # the closing takes 6 s
+    spending.open_search()
+    spent = 0
+    while not spending.stop_all():
+        clock += 2.0
+        spent += 1
+        number, epoch = (
+            ((spent - 1) // 6, (spent - 1) % 6 + 1) if spent <= 12 else (1 + (spent - 11) // 2, spent % 2 or 2)
+        )
+        report(plan, spending, number, epoch, value=0.5 + number / 10)
+    promotion, closing = 2 * 6 * 2, 6
+    assert spending.seconds() + promotion + closing == pytest.approx(100, abs=4)
+
+
+def test_who_is_cut_is_worth_its_last_whole_epoch(stripes: Path, tmp_path: Path) -> None:
+    plan = plan_with(stripes, tmp_path / "OUT", "--epoch-budget", "28")
+    spending = Spending(plan, Slots(2, 1, 0.0))
+    spending.open_search()
+    labels = plan.data.labels[plan.folds.split(0)[1]]
+    probs = np.full((len(labels), 2), 0.5)
+    for number, value in (
+        (0, score(METRIC, probs, labels)),
+        (1, 0.1),
+    ):  # the second's predictions are of an epoch after
+        save_array(plan.search.trial(number).fold(0).pred_probs, probs)
+        report(plan, spending, number, 1, value)
+    report(plan, spending, 0, 2, score(METRIC, probs, labels))
+    spending._ended_for = plan.budget
+    spending.close_search()
+    assert load_json(plan.search.spending)["cut"] == {"0": 2, "1": 0}
+    first, second = (load_trial(plan.search, number) for number in (0, 1))
+    assert (first.status, first.epoch, first.judged) == ("cut", 2, True)
+    assert (second.status, second.judged) == ("cut", False)
+
+
+def test_a_greater_budget_lets_them_go_on(stripes: Path, tmp_path: Path) -> None:
+    plan = plan_with(stripes, tmp_path / "OUT", "--epoch-budget", "28")
+    save_json(plan.search.spending, {"seconds": 30.0, "ended_for": {"epochs": 28, "seconds": None}, "cut": {"0": 2}})
+    same = Spending(plan, Slots(1, 1, 0.0))
+    same.open_search()
+    assert same.over
+    more = Spending(plan_with(stripes, tmp_path / "OTHER", "--epoch-budget", "60"), Slots(1, 1, 0.0))
+    save_json(more._plan.search.spending, load_json(plan.search.spending))
+    more = Spending(more._plan, Slots(1, 1, 0.0))
+    more.open_search()
+    assert not more.over
+    assert load_json(more._plan.search.spending)["cut"] == {}
+    assert more.seconds() > 30, "what the first driver spent is spent"

@@ -1,0 +1,173 @@
+"""Which trial is next: replaced where one cannot be judged, and suggested by what the others showed."""
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+from optuna.trial import TrialState
+
+from cluster import tpe
+from cluster.flags import read_flags
+from cluster.plan import Plan, make_plan
+from cluster.searcher import Proposals
+from search_spaces import Recipe, Space, load_space, space_names
+from search_spaces.ranges import Chance
+from trainables.layout import SearchFolder, save_json, write_whole
+from trainables.trial import Trial
+
+METRIC = "val_robust_loss"
+
+
+@pytest.fixture
+def plan(stripes: Path, tmp_path: Path) -> Plan:
+    flags = ["--data", str(stripes), "--folds", "2", "--out", str(tmp_path / "OUT"), "--quiet", "--epochs", "3"]
+    made = make_plan(read_flags([*flags, "--trials", "4"]))
+    assert made is not None
+    return made
+
+
+def trained(search: SearchFolder, number: int, losses: list[float]) -> None:
+    """As a training leaves a trial; a NaN is its last epoch."""
+    rows = [{"epoch": n, METRIC: loss, "diverged": loss != loss} for n, loss in enumerate(losses, start=1)]
+    write_whole(search.trial(number).fold(0).metrics, pd.DataFrame(rows).to_csv(index=False))
+
+
+def next_of(proposals: Proposals, name: str) -> Any:
+    found = proposals.suggest(name)
+    return found["trial"] if isinstance(found, dict) else found
+
+
+def test_trials_come_by_number_until_enough_are_judged(plan: Plan) -> None:
+    proposals = Proposals(plan)
+    for number in range(4):
+        assert next_of(proposals, str(number)) == number
+    assert next_of(proposals, "more") is None, "one of the four may diverge yet"
+    for number in range(4):
+        trained(plan.search, number, [0.3, 0.2, 0.1])
+        proposals.on_trial_complete(str(number))
+    assert next_of(proposals, "more") == "FINISHED"
+    recipes = [Recipe.from_dict(json.loads(plan.search.trial(n).recipe.read_text())) for n in range(4)]
+    assert recipes == plan.space.recipes(4, plan.seed)
+
+
+def test_a_diverged_and_a_failed_trial_are_replaced(plan: Plan) -> None:
+    proposals = Proposals(plan)
+    for number in range(4):
+        next_of(proposals, str(number))
+    trained(plan.search, 0, [float("nan")])
+    proposals.on_trial_complete("0")
+    plan.search.trial(1).error.write_text("RuntimeError: broken")
+    proposals.on_trial_complete("1", error=True)
+    assert [next_of(proposals, name) for name in "abc"] == [4, 5, None]
+    last = Recipe.from_dict(json.loads(plan.search.trial(5).recipe.read_text()))
+    assert last == plan.space.recipes(6, plan.seed)[5]
+
+
+def test_no_more_than_twice_as_many_are_begun(plan: Plan) -> None:
+    proposals = Proposals(plan)
+    for number in range(8):
+        assert next_of(proposals, str(number)) == number
+        trained(plan.search, number, [float("nan")])
+        proposals.on_trial_complete(str(number))
+    assert next_of(proposals, "more") == "FINISHED"
+
+
+@pytest.mark.parametrize("searcher", ["random", "tpe"])
+def test_a_new_driver_goes_on_where_the_last_one_was(plan: Plan, searcher: str, tmp_path: Path) -> None:
+    """Killed after every trial, in the middle of every other one, it proposes what one that lives does."""
+
+    def recipes(out: Path, killed: bool) -> list[dict[str, Any]]:
+        here = replace(plan, search=SearchFolder(out), searcher=searcher, trials=14)
+        proposals = Proposals(here)
+        for number in range(14):
+            if killed:
+                proposals = Proposals(here)
+            assert next_of(proposals, str(number)) == number
+            if killed and number % 2:
+                proposals = Proposals(here)
+                assert next_of(proposals, str(number)) == number
+            trained(here.search, number, [0.3, 0.2, 0.1 + number % 3 / 10])
+            proposals.on_trial_complete(str(number))
+        return [json.loads(here.search.trial(number).recipe.read_text()) for number in range(14)]
+
+    alive = recipes(tmp_path / "alive", killed=False)
+    assert recipes(tmp_path / "killed", killed=True) == alive
+    drawn = [recipe.to_dict() for recipe in plan.space.recipes(14, plan.seed)]
+    assert alive[: tpe.FIRST_AT_RANDOM] == drawn[: tpe.FIRST_AT_RANDOM]
+    assert (alive == drawn) == (searcher == "random")
+
+
+def of_status(recipe: Recipe, number: int, status: str, losses: list[float]) -> Trial:
+    return Trial(number, recipe, status, pd.DataFrame({METRIC: losses}))
+
+
+def history(space: Space, loss: Callable[[Recipe], float], count: int) -> list[Trial]:
+    drawn = space.recipes(count, 0)
+    return [of_status(recipe, n, "finished", [1.0, loss(recipe)]) for n, recipe in enumerate(drawn)]
+
+
+def test_optuna_is_told_the_truth() -> None:
+    space = load_space("digits")
+    drawn = space.recipes(6, 0)
+    cases = {
+        "finished": (TrialState.COMPLETE, 0.1, {1: 0.3, 2: 0.1}),
+        "stopped": (TrialState.PRUNED, None, {1: 0.3, 2: 0.1}),
+        "cut": (TrialState.PRUNED, None, {1: 0.3, 2: 0.1}),
+        "diverged": (TrialState.FAIL, None, {}),
+        "failed": (TrialState.FAIL, None, {}),
+        "unfinished": (TrialState.RUNNING, None, {1: 0.3, 2: 0.1}),
+    }
+    for number, (status, (state, value, reported)) in enumerate(cases.items()):
+        told = tpe._told(space, of_status(drawn[number], number, status, [0.3, 0.1]), METRIC)
+        assert told.state == state
+        assert (told.value if state == TrialState.COMPLETE else None) == value
+        assert told.intermediate_values == reported
+
+
+@pytest.mark.parametrize("name", [name for name in space_names() if not load_space(name).grid])
+def test_every_recipe_of_a_space_can_be_told(name: str) -> None:
+    """What Optuna is told of a recipe is what it would have decided: deciding by it gives the recipe back."""
+    space = load_space(name)
+    varying = set(space.fields) - {"seed"}
+    for recipe in space.seeds():  # some lie outside the ranges
+        assert tpe._told(space, of_status(recipe, 0, "finished", [0.5]), METRIC).params
+    for seed in range(20):
+        recipe = space.sample(Chance(random.Random(seed)))
+        told = tpe._told(space, of_status(recipe, 0, "finished", [0.5]), METRIC)
+        again = space.sample(tpe._Asked(optuna.trial.FixedTrial(told.params)))  # type: ignore[arg-type]
+        assert {name: again.to_dict()[name] for name in varying} == {name: recipe.to_dict()[name] for name in varying}
+
+
+def test_it_learns() -> None:
+    """On a loss that t1 and the backbone decide, suggestions lie where it is low; chance does not."""
+    space = load_space("digits")
+
+    def loss(recipe: Recipe) -> float:
+        return abs(recipe.t1 - 0.3) + 0.3 * (recipe.backbone != "test_vit")
+
+    trials = history(space, loss, 30)
+    suggested = [tpe.suggested(space, seed, 30, trials, METRIC) for seed in range(8)]
+    losses = [loss(recipe) for recipe in suggested if recipe]
+    assert len(losses) == 8
+    assert np.mean(losses) < 0.5 * np.mean([trial.last(METRIC) for trial in trials])
+
+
+def test_a_space_with_nothing_new_is_left_to_chance(stripes: Path, plan: Plan) -> None:
+    space = load_space("digits").fixed(
+        backbone="test_vit", image_size=32, batch_size=16, learning_rate=1e-3, t1=1.0, t2=1.0, smoothing=0.0
+    )
+    only = space.recipes(1, 0)
+    assert tpe.suggested(space, 0, 1, [of_status(only[0], 0, "finished", [0.5])], METRIC) is None
+    proposals = Proposals(replace(plan, space=space, searcher="tpe"))
+    assert next_of(proposals, "0") == 0
+    trained(plan.search, 0, [0.3, 0.2, 0.1])
+    proposals.on_trial_complete("0")
+    assert next_of(proposals, "1") == "FINISHED"
+    save_json(plan.search.trial(1).recipe, only[0].to_dict())
