@@ -24,9 +24,9 @@ check: install  ## format, lint, types, tests: exactly what CI runs
 	$(BIN)/mypy
 	$(MAKE) test
 
-chaos: install  ## a search that is killed thirty times beside one that is not (a quarter of an hour)
+chaos: install  ## a search that is struck thirty times beside one that is not (half an hour)
 	rm -rf runs/chaos
-	$(BIN)/python -m benchmarks.chaos --faults 30 --out runs/chaos
+	$(BIN)/python -m benchmarks.chaos --faults 30 --out runs/chaos --json runs/chaos.json
 
 format: install
 	$(BIN)/ruff format .

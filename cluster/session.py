@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import ray
+from ray.tune import TuneError
 
 from cluster.lock import held
 from cluster.plan import Plan
@@ -23,6 +25,8 @@ _TRIALS_OF_A_BUDGET = 64
 # Ray's cluster launcher leaves it on the head node, where `ray submit` runs the driver.
 _AUTOSCALED = Path("~/ray_bootstrap_config.yaml").expanduser()
 
+_NO_ROOM = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)]
+
 
 @contextmanager
 def session(plan: Plan) -> Iterator[tuple[Slots, Spending]]:
@@ -34,7 +38,9 @@ def session(plan: Plan) -> Iterator[tuple[Slots, Spending]]:
     # Our own table, TensorBoard curves and CSV stand in for Ray Tune's.
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    with held(plan.search.lock):
+    os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")  # attempts.txt and error.txt have them
+    with _failures_explained(plan), held(plan.search.lock):
+        plan.search.sweep()
         with frozen() as code:
             ray.init(
                 include_dashboard=False,
@@ -45,11 +51,32 @@ def session(plan: Plan) -> Iterator[tuple[Slots, Spending]]:
         try:
             found = _slots(plan)
             yield found, Spending(plan, found)
-        except ray.exceptions.RayError as error:
-            cause = str(error).strip().splitlines()[-1]
-            raise SearchFailed(f"Ray failed; the same command with --resume goes on. The cause: {cause}") from error
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def _failures_explained(plan: Plan) -> Iterator[None]:
+    """Turn a full disk, whoever met it, and what Ray raises into `SearchFailed`."""
+    try:
+        yield
+    except (OSError, TuneError, SearchFailed, ray.exceptions.RayError) as error:
+        no_room = _no_room(error)
+        if no_room:
+            raise SearchFailed(
+                f"The disk of {plan.search.path} is full, or cannot be written; free some space and go on with\n"
+                f"  {plan.command} --resume\nThe cause: {no_room}"
+            ) from error
+        if isinstance(error, ray.exceptions.RayError):
+            cause = str(error).strip().splitlines()[-1]
+            raise SearchFailed(f"Ray failed; the same command with --resume goes on. The cause: {cause}") from error
+        raise
+
+
+def _no_room(error: Exception) -> str | None:
+    """The line of an error that says that nothing can be written. Ray hands on what others raised as text."""
+    lines = [line.strip() for line in str(error).splitlines() if any(words in line for words in _NO_ROOM)]
+    return lines[-1] if lines else None
 
 
 def _slots(plan: Plan) -> Slots:

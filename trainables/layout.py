@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,18 +19,13 @@ _SEARCH, _RECIPE = "search.json", "recipe.json"
 
 def write_whole(path: Path, content: bytes | str) -> None:
     """Write a file whole or not at all: under a temporary name first, then a rename."""
-    with _whole(path, path.with_name(f".{path.name}.{os.getpid()}.tmp")) as temporary:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-
-
-@contextmanager
-def _whole(path: Path, temporary: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        yield temporary
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         temporary.replace(path)
     except OSError:
-        temporary.unlink(missing_ok=True)  # of a full disk
+        temporary.unlink(missing_ok=True)  # on a full disk it would take the room that is left
         raise
 
 
@@ -78,8 +72,9 @@ def _mended(path: Path) -> str:
 
 def save_array(path: Path, array: NDArray[Any]) -> None:
     """A `.npy` file, written whole."""
-    with _whole(path, path.with_name(f".{path.stem}.{os.getpid()}.npy")) as temporary:
-        np.save(temporary, array, allow_pickle=False)
+    content = io.BytesIO()  # numpy's own writing to a full disk raises an error that does not say so
+    np.save(content, array, allow_pickle=False)
+    write_whole(path, content.getvalue())
 
 
 def load_array(path: Path) -> NDArray[Any]:
@@ -136,6 +131,11 @@ class FoldFolder:
     def test_probs(self) -> Path:
         """Test images' class probabilities (n, K), in the sample submission's order."""
         return self.path / "test_probs.npy"
+
+    @property
+    def retries(self) -> Path:
+        """Epochs whose loss was not finite and that were trained once more, a line each."""
+        return self.path / "retries.txt"
 
     def forget_weights(self) -> None:
         """Delete what only a resume or a prediction would need."""
@@ -273,3 +273,9 @@ class SearchFolder:
         """The trials that have begun, in order."""
         numbers = [int(path.name) for path in self.trials.glob("*") if path.name.isdecimal()]
         return sorted(number for number in numbers if self.trial(number).recipe.exists())
+
+    def sweep(self) -> None:
+        """Delete what processes that died in the middle of `write_whole` left; nothing may be writing here."""
+        for pattern in ("", "trials/*/", "trials/*/*/"):
+            for temporary in self.path.glob(f"{pattern}.*.tmp"):
+                temporary.unlink(missing_ok=True)

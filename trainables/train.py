@@ -72,6 +72,23 @@ class Training:
         answering: Net = self.average.module if self.average else self.net
         return answering
 
+    def ended(self, recipe: Recipe) -> bool:
+        """Whether there is no epoch left to train."""
+        return len(self.rows) >= recipe.epochs or bool(self.rows and self.rows[-1]["diverged"])
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What one fold is trained on, and what it is scored on."""
+
+    data: ImageData
+    train_rows: NDArray[np.int64]
+    val_images: PlainImages
+    val_labels: NDArray[np.int64]
+    seed: int
+    """With the epoch: of the order, the views, and dropout."""
+    fold_hash: str
+
 
 def train(
     recipe: Recipe, data: ImageData, folds: Folds, fold: int, folder: FoldFolder, setting: Setting
@@ -79,37 +96,27 @@ def train(
     """Train a recipe on a fold, from its checkpoint where there is one; yields a row after each epoch.
 
     A resumed training first yields its newest row again, since a decision on it may have been lost with the
-    process that was to take it. A non-finite loss is the last row, marked `diverged`.
+    process that was to take it. An epoch whose loss is not finite is trained once more from the checkpoint, since
+    the machine may have slipped; the same again is the recipe's own doing, and the last row, marked `diverged`.
     """
     torch.set_num_threads(setting.threads)
     if setting.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first called
         torch.use_deterministic_algorithms(True)
-    train_rows, val_rows = folds.split(fold)
-    train_rows = train_rows[data.trains_on(recipe.sources)[train_rows]]
-    paths = data.train_paths
-    val_images = PlainImages([paths[row] for row in val_rows], recipe)
+    seen = _seen(recipe, data, folds, fold)
     training = _begin(recipe, data, folds.hash, folder, setting)
     if training.rows:
         yield training.rows[-1]
     curves = Curves(folder.path, recipe, len(training.rows) + 1)
+    retried: set[int] = set()
     try:
-        for epoch in range(len(training.rows) + 1, recipe.epochs + 1):
-            if training.rows and training.rows[-1]["diverged"]:
-                return
-            started = time.perf_counter()
-            seed = zlib.crc32(f"{recipe.seed} {fold}".encode())
-            images = TrainingImages(data, train_rows, recipe, seed, epoch)
-            train_loss, micro_batch = _train_epoch(training, recipe, images, epoch, seed, setting)
-            row: Row = {"epoch": epoch, "train_loss": train_loss, "micro_batch": micro_batch}
-            row |= _score_epoch(
-                training.answering_net, recipe, val_images, data.labels[val_rows], epoch, folder, setting
-            )
-            seconds = time.perf_counter() - started
-            row |= {"learning_rate": training.optimizer.param_groups[-1]["lr"], "seconds": seconds}
-            row |= {"images_per_s": len(images) / seconds, "fold_hash": folds.hash, "threads": setting.threads}
-            row |= {"ended_at": time.time(), "code_hash": setting.code_hash}
-            row["diverged"] = not (math.isfinite(train_loss) and math.isfinite(row["val_loss"]))
+        while not training.ended(recipe):
+            row = _train_and_score(training, recipe, seen, folder, setting)
+            if row["diverged"] and row["epoch"] not in retried:
+                retried.add(row["epoch"])
+                _record_retry(row, folder)
+                training = _begin(recipe, data, folds.hash, folder, setting)
+                continue
             training.rows.append(row)
             _save(training, recipe, folder)
             curves.add(row)
@@ -124,6 +131,37 @@ def train_in_search(data_root: Path, search: SearchFolder, number: int, fold: in
     recipe = Recipe.from_dict(load_json(folder.recipe))
     data = load_data(data_root, load_skipped(search.skipped))
     return train(recipe, data, Folds.load(search.folds), fold, folder.fold(fold), setting)
+
+
+def _seen(recipe: Recipe, data: ImageData, folds: Folds, fold: int) -> _Seen:
+    train_rows, val_rows = folds.split(fold)
+    train_rows = train_rows[data.trains_on(recipe.sources)[train_rows]]
+    paths = data.train_paths
+    val_images = PlainImages([paths[row] for row in val_rows], recipe)
+    seed = zlib.crc32(f"{recipe.seed} {fold}".encode())
+    return _Seen(data, train_rows, val_images, data.labels[val_rows], seed, folds.hash)
+
+
+def _train_and_score(training: Training, recipe: Recipe, seen: _Seen, folder: FoldFolder, setting: Setting) -> Row:
+    """The next epoch, and its row."""
+    started = time.perf_counter()
+    epoch = len(training.rows) + 1
+    images = TrainingImages(seen.data, seen.train_rows, recipe, seen.seed, epoch)
+    train_loss, micro_batch = _train_epoch(training, recipe, images, epoch, seen.seed, setting)
+    row: Row = {"epoch": epoch, "train_loss": train_loss, "micro_batch": micro_batch}
+    row |= _score_epoch(training.answering_net, recipe, seen.val_images, seen.val_labels, epoch, folder, setting)
+    seconds = time.perf_counter() - started
+    row |= {"learning_rate": training.optimizer.param_groups[-1]["lr"], "seconds": seconds}
+    row |= {"images_per_s": len(images) / seconds, "fold_hash": seen.fold_hash, "threads": setting.threads}
+    row |= {"ended_at": time.time(), "code_hash": setting.code_hash}
+    row["diverged"] = not (math.isfinite(train_loss) and math.isfinite(row["val_loss"]))
+    return row
+
+
+def _record_retry(row: Row, folder: FoldFolder) -> None:
+    losses = f"the training loss was {row['train_loss']:g} and the validation loss {row['val_loss']:g}"
+    with folder.retries.open("a") as file:
+        file.write(f"epoch {row['epoch']}: {losses}; trained again\n")
 
 
 def _train_epoch(

@@ -1,5 +1,6 @@
 """The loop on images that it can learn, resumed, diverged, and without Ray."""
 
+import itertools
 import json
 import math
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from trainables.layout import FoldFolder, load_array, load_json
 from trainables.predict import predict_images
 from trainables.scores import score
 from trainables.setting import Setting
+from trainables.steps import Stepper
 from trainables.train import train
 from trainables.trial import load_epochs
 
@@ -130,7 +132,58 @@ def test_a_loss_that_is_not_finite_ends_the_trial(data: ImageData, folds: Folds,
     rows = list(train(wild, data, folds, 0, folder, SETTING))
     assert rows[-1]["diverged"]
     assert rows[-1]["epoch"] == 2
+    assert "epoch 2: the training loss was nan" in folder.retries.read_text(), "it was tried twice"
     assert not folder.weights.exists()
+
+
+MEASURED_ANEW = {"seconds", "score_s", "ended_at", "images_per_s"}
+
+
+def strike(monkeypatch: pytest.MonkeyPatch, steps: set[int]) -> None:
+    """Turn the losses of some optimizer steps, counted from 1, into NaN."""
+    step, count = Stepper.step, itertools.count(1)
+
+    def struck(stepper: Stepper, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        value = step(stepper, images, labels)
+        return value * math.nan if next(count) in steps else value
+
+    monkeypatch.setattr(Stepper, "step", struck)
+
+
+@pytest.mark.parametrize(("epoch", "fields"), [(1, {}), (2, {"ema_decay": 0.9, "drop_rate": 0.2, "mix": "mixup"})])
+def test_a_loss_that_is_nan_once_changes_no_bit(
+    epoch: int,
+    fields: dict[str, object],
+    data: ImageData,
+    folds: Folds,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recipe = replace(RECIPE, epochs=3, **fields)  # type: ignore[arg-type]
+    folders = [FoldFolder(tmp_path / name) for name in ("whole", "struck")]
+    whole = list(train(recipe, data, folds, 0, folders[0], SETTING))
+    strike(monkeypatch, {epoch})  # one batch is an epoch of these
+    struck = list(train(recipe, data, folds, 0, folders[1], SETTING))
+    assert [{k: v for k, v in row.items() if k not in MEASURED_ANEW} for row in struck] == [
+        {k: v for k, v in row.items() if k not in MEASURED_ANEW} for row in whole
+    ]
+    nets = [load_net(folder.weights)[0].state_dict() for folder in folders]
+    assert all(torch.equal(tensor, nets[1][key]) for key, tensor in nets[0].items())
+    assert folders[1].retries.read_text().startswith(f"epoch {epoch}: the training loss was nan")
+    assert folders[1].retries.read_text().count("trained again") == 1
+    assert not folders[0].retries.exists()
+
+
+def test_a_loss_that_is_nan_again_is_the_recipe_s(
+    data: ImageData, folds: Folds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = FoldFolder(tmp_path)
+    strike(monkeypatch, {2, 3})
+    rows = list(train(RECIPE, data, folds, 0, folder, SETTING))
+    assert [(row["epoch"], row["diverged"]) for row in rows] == [(1, False), (2, True)]
+    assert folder.retries.read_text().count("trained again") == 1
+    assert load_epochs(folder)["diverged"].tolist() == [False, True]
+    assert [row["epoch"] for row in train(RECIPE, data, folds, 0, folder, SETTING)] == [2], "a resume does not retry"
 
 
 @pytest.mark.slow
