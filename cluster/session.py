@@ -39,7 +39,7 @@ def session(plan: Plan) -> Iterator[tuple[Slots, Spending]]:
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")  # attempts.txt and error.txt have them
-    with _failures_explained(plan), held(plan.search.lock):
+    with explained(plan), held(plan.search.lock):
         plan.search.sweep()
         with frozen() as code:
             ray.init(
@@ -56,7 +56,7 @@ def session(plan: Plan) -> Iterator[tuple[Slots, Spending]]:
 
 
 @contextmanager
-def _failures_explained(plan: Plan) -> Iterator[None]:
+def explained(plan: Plan) -> Iterator[None]:
     """Turn a full disk, whoever met it, and what Ray raises into `SearchFailed`."""
     try:
         yield

@@ -16,6 +16,8 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +31,8 @@ from cluster.flags import read_flags
 from cluster.identity import begin
 from cluster.lock import held
 from cluster.plan import make_plan
-from search_spaces import InputError
+from cluster.session import explained
+from cluster.tuner import SearchFailed
 from trainables.data.images import read_image
 from trainables.data.kaggle import load_data
 from trainables.layout import SearchFolder, save_json
@@ -721,7 +724,9 @@ def test_there_are_forty_cases_and_more() -> None:
 
 
 def test_a_disk_that_fills_up_in_a_search_is_said_in_a_line(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="OUT cannot be written: No space left on device"), held(tmp_path / "OUT/lock"):
+    plan: Any = SimpleNamespace(search=SearchFolder(tmp_path), command="python search.py")
+    said = r"is full, or cannot be written; .*\n  python search.py --resume\nThe cause: .*No space left on device"
+    with pytest.raises(SearchFailed, match=said), explained(plan):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with pytest.raises(ConnectionError), held(tmp_path / "OUT/lock"):
+    with pytest.raises(ConnectionError), explained(plan):
         raise ConnectionError("of something else")
