@@ -11,10 +11,15 @@ import sys
 from pathlib import Path
 
 from analysis.ensemble import blend, submission
+from cluster.out import check_writable
 from search_spaces import InputError
+from search_spaces.errors import shortened, together
+from trainables.backbones import check_nets
 from trainables.bar import bar
-from trainables.data.kaggle import check_images, list_images
-from trainables.layout import SearchFolder, load_json, write_whole
+from trainables.data.decoding import see_images
+from trainables.data.folds import Folds
+from trainables.data.kaggle import list_images
+from trainables.layout import SearchFolder, load_object, write_whole
 from trainables.predict import predict_images
 
 
@@ -40,13 +45,11 @@ def predict(search: SearchFolder, images: Path, out: Path, quiet: bool) -> None:
         raise InputError(f"OUT must be a finished search; {search.path} has no {search.ensemble.name}")
     if out.is_dir():
         raise InputError(f"--out must be a file to write; {out} is a folder")
-    paths = list_images(images)
-    with bar("checking images", quiet) as update:
-        problems, _ = check_images(paths, update)
-    if problems:
-        raise InputError("Every image must be readable:", problems)
-    ensemble, n_folds = load_json(search.ensemble), load_json(search.folds)["count"]
+    check_writable(out.resolve().parent)
+    ensemble, n_folds = load_object(search.ensemble, "members", "weights"), Folds.load(search.folds).count
     nets = [search.trial(number).fold(fold).weights for number in ensemble["members"] for fold in range(n_folds)]
+    paths = list_images(images)
+    together(lambda: check_nets(nets), lambda: _check_images(paths, quiet))
     total, done = len(nets) * len(paths), 0
     probs = []
     with bar("predicting, images x nets", quiet) as update:
@@ -61,6 +64,18 @@ def predict(search: SearchFolder, images: Path, out: Path, quiet: bool) -> None:
     weights = [weight / n_folds for weight in ensemble["weights"] for _ in range(n_folds)]
     write_whole(out, submission([path.name for path in paths], blend(probs, weights)))
     print(f"{len(paths)} images predicted by {len(nets)} nets: {out}")
+
+
+def _check_images(paths: list[Path], quiet: bool) -> None:
+    with bar("checking images", quiet) as update:
+        seen = see_images(paths, update)
+    problems = [
+        f"{path.parent.name}/{path.name} {each}"
+        for path, each in zip(paths, seen, strict=True)
+        if isinstance(each, str)
+    ]
+    if problems:
+        raise InputError("Every image must be readable:", shortened(problems))
 
 
 if __name__ == "__main__":

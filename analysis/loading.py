@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from search_spaces.errors import InputError
-from trainables.layout import SearchFolder, load_json
+from trainables.layout import SearchFolder, load_object, load_rows
 from trainables.scores import METRICS
 from trainables.trial import Trial, load_trials
 
@@ -26,12 +26,12 @@ class Found:
     @cached_property
     def about(self) -> dict[str, Any]:
         """What the search is: space, data, seed, hashes, command."""
-        return dict(load_json(self.search.search))
+        return load_object(self.search.search, "space", "data", "seed", "fold_hash", "code_hash")
 
     @cached_property
     def summary(self) -> dict[str, Any]:
         """summary.json; there once the search is finished."""
-        return dict(load_json(self.search.summary))
+        return load_object(self.search.summary, "best_trial", "promoted", "ensemble", "metric", "command")
 
     @cached_property
     def trial_list(self) -> list[Trial]:
@@ -52,7 +52,7 @@ class Found:
     @cached_property
     def standings(self) -> pd.DataFrame:
         """One row a judged trial, best first: how far `behind` the first, paired on the same images, and ties."""
-        return pd.DataFrame(load_json(self.search.standings))
+        return pd.DataFrame(load_rows(self.search.standings, "trial", "epoch"))
 
     @cached_property
     def epochs(self) -> pd.DataFrame:
@@ -69,7 +69,7 @@ class Found:
         for trial in self.trial_list:
             path = self.search.trial(trial.number).fold(0).tta_curve
             if path.exists():
-                stored = load_json(path)
+                stored = load_object(path, "epoch", "curve")
                 rows += [{"trial": trial.number, "epoch": stored["epoch"], **point} for point in stored["curve"]]
         return pd.DataFrame(rows)
 

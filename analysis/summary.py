@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ def summarize(search: SearchFolder, data: ImageData, folds: Folds, wall_s: float
         "metric": about["metric"],
         "standings": load_json(search.standings),
         "dropped": load_json(search.dropped),
+        "skipped": [asdict(each) for each in data.skipped],
         "wall_s": round(wall_s, 1),
         "command": about["command"],
     }

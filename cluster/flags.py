@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -57,6 +58,12 @@ def _what_is_searched(add: Callable[..., object]) -> None:
         help="image_id,group: images that share a fold, in place of duplicates found",
     )
     add("--train-only", nargs="+", default=[], metavar="SOURCE", help="sources whose images train but never validate")
+    add(
+        "--bad-images",
+        choices=("fail", "skip"),
+        default="fail",
+        help="skip: leave out up to a tenth of the images that cannot be read, and list them (default: fail)",
+    )
     add("--weights", type=Path, metavar="DIR", help="folder of NAME.safetensors to begin from, in place of downloads")
     add("--metric", choices=METRICS, default=METRICS[0], help="what ASHA, promotion and ensemble improve")
     add("--seed", type=int, default=0)
@@ -89,8 +96,8 @@ def check_numbers(flags: argparse.Namespace, space: Space) -> None:
         for name, least in (("trials", 1), ("epochs", 1), ("promote", 1), ("folds", 2), ("concurrent", 1), ("seed", 0))
         if (value := getattr(flags, name)) is not None and value < least
     ]
-    if flags.gpus_per_trial is not None and flags.gpus_per_trial < 0:
-        problems.append(f"--gpus-per-trial must be at least 0, got {flags.gpus_per_trial:g}")
+    if flags.gpus_per_trial is not None and not 0 <= flags.gpus_per_trial < math.inf:  # NaN is refused too
+        problems.append(f"--gpus-per-trial must be a number of at least 0, got {flags.gpus_per_trial:g}")
     trials, promote = flags.trials or space.trials, flags.promote or space.promote
     if promote > trials:
         problems.append(f"--promote must not exceed --trials, got --promote {promote} and --trials {trials}")

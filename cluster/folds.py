@@ -18,6 +18,7 @@ from cluster.tuner import ATTEMPTS_AFTER_A_CRASH, SearchFailed
 from trainables.bar import bar
 from trainables.comparison import compare
 from trainables.data.kaggle import load_data
+from trainables.data.skipped import load_skipped
 from trainables.layout import SearchFolder, load_array, load_json, save_array, save_json
 from trainables.predict import predict_images
 from trainables.scores import goods_by_image
@@ -168,9 +169,15 @@ def _train_fold(data_root: Path, out: Path, setting: Setting, number: int, fold:
 
 
 def _predict_fold(data_root: Path, out: Path, setting: Setting, number: int, fold: int) -> None:
-    folder = SearchFolder(out).trial(number).fold(fold)
-    paths = load_data(data_root).test_paths
-    probs = predict_images(folder.weights, paths, threads=setting.threads, loader_workers=setting.loader_workers)
+    """A test image that cannot be read is answered too: by how common the classes are."""
+    search = SearchFolder(out)
+    folder, data = search.trial(number).fold(fold), load_data(data_root, load_skipped(search.skipped))
+    readable = data.readable_tests
+    paths = [path for path, there in zip(data.test_paths, readable, strict=True) if there]
+    probs = np.tile(data.class_shares.astype(np.float32), (len(readable), 1))
+    probs[readable] = predict_images(
+        folder.weights, paths, threads=setting.threads, loader_workers=setting.loader_workers
+    )
     save_array(folder.test_probs, probs)
 
 

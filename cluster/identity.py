@@ -5,25 +5,47 @@ from __future__ import annotations
 import hashlib
 import json
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cluster.plan import Plan
 from cluster.snapshot import code_hash
 from search_spaces import InputError, Space
 from search_spaces.edges import described
+from trainables.data.digits import write_digits
 from trainables.data.duplicates import groups_csv
-from trainables.layout import load_json, save_json, write_whole
+from trainables.data.skipped import skipped_csv
+from trainables.layout import load_object, save_json, write_whole
+
+if TYPE_CHECKING:
+    from cluster.plan import Plan
 
 # What a resumed search must share with the one that it goes on with.
-_SAME = ("space", "folds", "epochs", "metric", "seed", "searcher", "fold_hash")
+_SAME = ("space", "folds", "epochs", "metric", "seed", "searcher", "data_hash", "fold_hash")
+_MEANING = {
+    "data_hash": ": labels, tables or images changed since this search began",
+    "fold_hash": ": other images validate in a fold",
+}
 
 _LIBRARIES = ("torch", "torchvision", "timm", "albumentations", "opencv-python-headless", "ray", "optuna")
 """Part of the code of a search, as far as its numbers go."""
 
 
 def begin(plan: Plan) -> None:
-    """Write what the search is, or hold it against what a resume finds."""
-    about = {
+    """Write what the search is, with OUT's lock held."""
+    about = _about(plan)
+    note = check_resumed(plan)
+    if note:
+        print(f"note: {note}")
+    if plan.data_root == plan.search.digits and not (plan.resume and plan.data_root.exists()):
+        write_digits(plan.data_root, plan.seed)
+    save_json(plan.search.search, about)  # from here on --resume has a search to go on with
+    plan.folds.save(plan.search.folds)
+    write_whole(plan.search.groups, groups_csv(plan.groups, plan.data.image_ids))
+    if plan.data.skipped:
+        write_whole(plan.search.skipped, skipped_csv(plan.data.skipped))
+
+
+def _about(plan: Plan) -> dict[str, Any]:
+    return {
         "space": plan.space.name,
         "data": str(plan.data_root),
         "weights": str(plan.weights) if plan.weights else None,
@@ -35,6 +57,7 @@ def begin(plan: Plan) -> None:
         "metric": plan.metric,
         "seed": plan.seed,
         "deterministic": plan.deterministic,
+        "data_hash": plan.folds.data_hash,
         "fold_hash": plan.folds.hash,
         "space_hash": _space_hash(plan.space),
         "code_hash": code_hash(),
@@ -45,17 +68,20 @@ def begin(plan: Plan) -> None:
         "out": str(plan.search.path),
         "command": plan.command,
     }
-    if plan.resume:
-        _check_same(plan, load_json(plan.search.search), about)
-    save_json(plan.search.search, about)  # first: from here on --resume has a search to go on with
-    plan.folds.save(plan.search.folds)
-    write_whole(plan.search.groups, groups_csv(plan.groups, plan.data.image_ids))
 
 
-def _check_same(plan: Plan, stored: dict[str, Any], about: dict[str, Any]) -> None:
+def check_resumed(plan: Plan) -> str | None:
+    """Refuse a resume of another search than OUT holds. Returns what is worth a note, where it is allowed."""
+    if not plan.resume:
+        return None
+    stored, about = load_object(plan.search.search, "trials", "space_hash", "code_hash", "libraries"), _about(plan)
     differing = [
-        f"{name} was {stored.get(name)!r}, is {about[name]!r}" for name in _SAME if stored.get(name) != about[name]
+        f"{name} was {stored.get(name)!r}, is {about[name]!r}{_MEANING.get(name, '')}"
+        for name in _SAME
+        if stored.get(name) != about[name]
     ]
+    if "data_hash" in stored and stored["data_hash"] != about["data_hash"]:
+        differing = [each for each in differing if not each.startswith("fold_hash")]  # of other data it says nothing
     if stored["trials"] and about["trials"] and about["trials"] < stored["trials"]:
         differing.append(f"trials were {stored['trials']}, are {about['trials']}; there can only be more of them")
     if about["space_hash"] != stored["space_hash"]:
@@ -65,8 +91,7 @@ def _check_same(plan: Plan, stored: dict[str, Any], about: dict[str, Any]) -> No
     changed = _changed_code(stored, about)
     if changed and not plan.accept_changed_code:
         raise InputError("--resume: the code changed since this search began; --accept-changed-code goes on", changed)
-    for each in changed:
-        print(f"note: changed since this search began: {each}")
+    return f"changed since this search began: {'; '.join(changed)}" if changed else None
 
 
 def _changed_code(stored: dict[str, Any], about: dict[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from cluster.asha import GRACE_EPOCHS, REDUCTION_FACTOR, rung_epochs
 from cluster.budget import Budget, seconds_of
 from cluster.flags import SEARCHERS, check_numbers, command, set_fields
+from cluster.identity import check_resumed
+from cluster.out import check_out
 from cluster.resources import Slots
 from cluster.snapshot import code_hash
 from cluster.warm_start import check_same_folds, warmed
 from search_spaces import InputError, Space, load_space, pipeline
-from search_spaces.errors import together
+from search_spaces.errors import shortened, together
 from trainables.backbones import has_local_weights
 from trainables.bar import bar
 from trainables.checks import check_backbones, check_on_data, check_recipes
@@ -96,17 +98,14 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
     budget = _budget(flags, space)
     out = flags.out or Path("runs") / f"{space.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     search = SearchFolder(out.resolve())
-    _check_out(search, flags.resume)
+    check_out(search, flags.resume)
     trials = flags.trials or (None if budget and not space.grid else space.trials)
     recipes = space.recipes(trials or space.trials, flags.seed)
     together(
         lambda: check_backbones(space.values("backbone"), bool(space.fields.get("pretrained")) and not flags.weights),
         lambda: check_recipes(recipes, flags.weights),
     )
-    with tempfile.TemporaryDirectory() as scratch:
-        root = _data_root(flags, Path(scratch) if flags.plan else search.digits)
-        with bar("checking images", flags.quiet) as update:
-            data, contents = check_data(root, update)
+    data, contents = _checked_data(flags, search)
     check_on_data(recipes, data)
     groups = _groups(flags.groups, data, contents)
     folds = make_folds(data, flags.folds, flags.seed, contents.hash, groups, flags.train_only)
@@ -138,6 +137,7 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
         accept_changed_code=flags.accept_changed_code,
         space=space,
     )
+    check_resumed(plan)
     if flags.plan or not flags.quiet:
         print(_described(plan, space), flush=True)
     return None if flags.plan else plan
@@ -179,34 +179,35 @@ def _space_with_weights(space: Space, folder: Path) -> Space:
     names = space.values("backbone")
     if not folder.is_dir() or not any(has_local_weights(name, folder) for name in names):
         wanted = ", ".join(f"{name}.safetensors" for name in names)
-        raise InputError(f"--weights must be a folder that holds at least one of {wanted}; got {str(folder)!r}")
+        raise InputError(
+            f"--weights must be a folder that holds at least one of {wanted}; got {str(folder)!r}{_pickles(folder)}"
+        )
     return space.keeping_backbones(lambda name: has_local_weights(name, folder))
 
 
-def _check_out(search: SearchFolder, resume: bool) -> None:
-    if resume and not search.search.exists():
-        raise InputError(f"--resume: {search.path} holds no search; without --resume one is begun there")
-    if resume:
-        return
-    if search.search.exists():
-        raise InputError(f"--out: {search.path} holds a search already; add --resume to go on with it, or name another")
-    if search.path.exists() and not (
-        search.path.is_dir() and set(search.path.iterdir()) <= {search.digits, search.lock}
-    ):
-        raise InputError(f"--out must be a new or an empty folder; {search.path} is neither")
+def _pickles(folder: Path) -> str:
+    """What there is instead, where that is weights that can run code."""
+    files = sorted(folder.iterdir()) if folder.is_dir() else [folder]
+    found = [path.name for path in files if path.suffix in (".pt", ".pth", ".bin", ".ckpt", ".pkl")]
+    return f". {', '.join(found)}: a pickle can run code when it is opened, and is not opened here" if found else ""
 
 
-def _data_root(flags: argparse.Namespace, digits: Path) -> Path:
-    if flags.data != "digits":
-        return Path(flags.data)
-    if not (flags.resume and digits.exists()):
-        write_digits(digits, flags.seed)
-    return digits
+def _checked_data(flags: argparse.Namespace, search: SearchFolder) -> tuple[ImageData, Contents]:
+    """The data and what its images showed. Digits are written elsewhere here: OUT is not begun yet."""
+    with tempfile.TemporaryDirectory() as scratch, bar("checking images", flags.quiet) as update:
+        if flags.data != "digits":
+            return check_data(Path(flags.data), update, flags.bad_images == "skip")
+        there = flags.resume and search.digits.exists()
+        root = search.digits if there else Path(scratch)
+        if not there:
+            write_digits(root, flags.seed)
+        data, contents = check_data(root, update)
+        return replace(data, root=search.digits), contents
 
 
 def _groups(table: Path | None, data: ImageData, contents: Contents) -> NDArray[np.int64]:
     if table is not None:
-        return read_groups(table, data.image_ids)
+        return read_groups(table, data.image_ids, [each.image_id for each in data.skipped])
     return duplicate_groups(contents.thumbnails, contents.digests)
 
 
@@ -219,6 +220,7 @@ def _described(plan: Plan, space: Space) -> str:
             f"data       {data.root}: {images}",
             f"folds      {plan.folds.count}, stratified, {_duplicates(plan)}, hash {plan.folds.hash}",
             f"space      {space.name}: {', '.join(space.values('backbone'))}",
+            *_skipped(plan),
             *_expected(space),
             f"search     {plan.trials or 'as many'} trials of at most {plan.epochs} epochs on fold 0"
             f"{'' if plan.trials else ' as the budget allows'}, ASHA on {plan.metric} "
@@ -228,6 +230,15 @@ def _described(plan: Plan, space: Space) -> str:
             f"out        {plan.search.path}",
         )
     )
+
+
+def _skipped(plan: Plan) -> list[str]:
+    """What is left out, where something is."""
+    skipped = plan.data.skipped
+    tests = int((~plan.data.readable_tests).sum())
+    counts = f"{len(skipped) - tests} training and {tests} test images that cannot be used"
+    note = "; the commonest class is answered for those" if tests else ""
+    return [f"skipped    {counts}{note}", *shortened([f"  {each}" for each in skipped], 5)] if skipped else []
 
 
 def _expected(space: Space) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import optuna
@@ -38,11 +39,6 @@ class Proposals(Searcher):  # type: ignore[misc]
         """Ray Tune pickles its searcher beside the experiment; nothing of this one is wanted there."""
         return {}
 
-    @property
-    def begun(self) -> int:
-        """Trials that have a folder."""
-        return len(self._ended) + len(self._running) + len(self._waiting)
-
     def suggest(self, trial_id: str) -> dict[str, int] | str | None:
         """Ray asks for a trial: its number; None to be asked again once one has ended; or that there are no more."""
         number = self._waiting.pop(0) if self._waiting else self._another()
@@ -63,7 +59,8 @@ class Proposals(Searcher):  # type: ignore[misc]
         """Nothing: the trials' folders have it all."""
 
     def _another(self) -> int | None:
-        asked, number = self._plan.trials, self.begun
+        begun = {*self._ended, *self._running.values()}
+        asked, number = self._plan.trials, next(number for number in count() if number not in begun)
         if asked is not None:
             judged = sum(trial.judged for trial in self._ended.values())
             if judged + len(self._running) >= asked or number >= 2 * asked:

@@ -17,10 +17,9 @@ from cluster.budget import Budget, Member, affordable, finishing_s, pace_of
 from cluster.plan import Plan
 from cluster.promotion import Standing, best
 from cluster.resources import Slots
-from search_spaces import Recipe
 from trainables.layout import load_array, load_json, save_json
 from trainables.scores import goodness, score
-from trainables.trial import load_epochs, load_trials
+from trainables.trial import load_epochs, load_recipe, load_trials
 
 _CLOSING = 0.6
 """Seconds of ensemble, report and Ray's end for each second of imports: both go with the speed of the machine."""
@@ -187,7 +186,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
     def _member(self, number: int) -> Member:
         """What a trial still has to do, by its rows on fold 0."""
         plan, trial = self._plan, self._plan.search.trial(number)
-        recipe = Recipe.from_dict(load_json(trial.recipe))
+        recipe = load_recipe(trial)
         folders = [trial.fold(fold) for fold in range(plan.folds.count)]
         rows = [load_epochs(folder).to_dict("records") for folder in folders]
         pace = pace_of(rows[0], plan.scored_epochs, len(plan.folds.split(0)[1]), recipe.tta_count)

@@ -56,7 +56,7 @@ def _rungs(plan: Plan) -> RungTable:
     try:
         if plan.search.rungs.exists() or not plan.resume:
             return RungTable.open(plan.search.rungs, plan.metric, plan.rungs)
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError, AttributeError):  # no JSON, or JSON of another shape
         pass
     print(f"note: {plan.search.rungs} is lost or torn; it is rebuilt from the trials")
     reports = [

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from search_spaces import InputError, Recipe, Space
-from trainables.layout import SearchFolder, load_json
+from search_spaces import InputError, Space
+from trainables.layout import SearchFolder, load_object, load_rows
+from trainables.trial import load_recipe
 
 _OWN = ("epochs", "seed")
 """Fields that each search decides for itself."""
@@ -22,17 +23,15 @@ def warmed(space: Space, out: Path) -> Space:
         raise InputError(f"--warm-start: {out} holds no search whose trials were compared ({search.standings.name})")
     if space.grid:
         raise InputError(f"--warm-start: the grid {space.name!r} tries every recipe anyway")
-    count = load_json(search.search)["promote"]
-    best = [
-        Recipe.from_dict(load_json(search.trial(row["trial"]).recipe)) for row in load_json(search.standings)[:count]
-    ]
+    count = load_object(search.search, "promote", "fold_hash")["promote"]
+    best = [load_recipe(search.trial(row["trial"])) for row in load_rows(search.standings, "trial")[:count]]
     taken = tuple({k: v for k, v in recipe.to_dict().items() if k not in _OWN} for recipe in best)
     return replace(space, known_good=(*taken, *space.known_good))
 
 
 def check_same_folds(out: Path, fold_hash: str) -> None:
     """Refuse recipes that were chosen on other data or other folds: what was best there need not be so here."""
-    theirs = load_json(SearchFolder(out).search)["fold_hash"]
+    theirs = load_object(SearchFolder(out).search, "fold_hash")["fold_hash"]
     if theirs != fold_hash:
         raise InputError(
             f"--warm-start: {out} searched on other data or folds ({theirs}, here {fold_hash}); "

@@ -35,3 +35,8 @@ def shortened(problems: list[str], most: int = 20) -> list[str]:
     """The first `most` problems and a count of the rest, so that 21,000 of them stay readable."""
     left = len(problems) - most
     return problems if left <= 0 else [*problems[:most], f"... and {left} more"]
+
+
+def counted(problems: list[str]) -> str:
+    """`1 problem`, `2 problems`."""
+    return f"{len(problems)} problem{'s' * (len(problems) != 1)}"

@@ -46,7 +46,13 @@ def _import_file(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"leafsearch_space_{path.stem}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except InputError as error:
+        raise InputError(f"--space {path}: {error.rule}", error.problems) from None
+    except Exception as error:  # whatever a file of the user's own raises
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise InputError(f"--space {path}: the file cannot be run: {said}") from None
     return module
 
 

@@ -21,7 +21,7 @@ def pipeline(path: str | Path) -> str:
     try:
         content = _parsed(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"--augment: {path} cannot be read as JSON or YAML: {error}") from None
+        raise InputError(f"--augment: {path} cannot be read as JSON or YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict) or not isinstance(content.get("transform"), dict):
         raise InputError(f"--augment: {path} must be a pipeline as albumentations.save writes it, with a `transform`")
     return json.dumps(content, sort_keys=True)

@@ -56,6 +56,12 @@ def many_stripes(tmp_path: Path) -> Path:
     return write_stripes(tmp_path / "many_stripes", per_class=100)
 
 
+@pytest.fixture
+def more_stripes(tmp_path: Path) -> Path:
+    """20 labelled images and 10 to predict, of which a few may be bad."""
+    return write_stripes(tmp_path / "more stripes", per_class=10, test=10)
+
+
 @pytest.fixture(scope="session")
 def command() -> Command:
     """Runs `python ARGUMENTS` at the project's root and returns what it printed, without judging the exit code."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,9 @@ class Build:
 
 DROPS = ("drop_rate", "drop_path_rate")
 """Arguments of a timm model that are fields of a recipe too."""
+
+
+_SAFE = "weights must be safetensors: a pickle can run code when it is opened, and is not opened here"
 
 
 class Net(nn.Module):
@@ -152,8 +156,22 @@ def local_weights(backbone: str, folder: Path, n_classes: int) -> tuple[Path, Bu
             tensors.keys()
         build = Build(n_classes, dict(facts.get("create", {})), mean and tuple(mean), std and tuple(std))
     except (SafetensorError, OSError, ValueError, AttributeError, TypeError) as error:
-        raise InputError(f"The weights of {backbone} in {folder} cannot be used: {error}") from None
+        raise InputError(f"The weights of {backbone} in {folder} cannot be used: {error}; {_SAFE}") from None
     return file, build
+
+
+def check_nets(paths: Iterable[Path]) -> None:
+    """Refuse files that `save_net` did not write, by their headers."""
+    problems = []
+    for path in paths:
+        try:
+            with safe_open(path, "pt") as file:
+                header = file.metadata() or {}
+            problems += [] if {"recipe", "build"} <= set(header) else [f"{path}: its header has no recipe"]
+        except (SafetensorError, OSError) as error:
+            problems.append(f"{path}: {error}")
+    if problems:
+        raise InputError(f"These weights cannot be used; {_SAFE}:", problems)
 
 
 def save_net(path: Path, net: Net, recipe: Recipe, build: Build) -> None:

@@ -12,6 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from search_spaces.errors import InputError
+
+_SEARCH, _RECIPE = "search.json", "recipe.json"
+
 
 def write_whole(path: Path, content: bytes | str) -> None:
     """Write a file whole or not at all: under a temporary name first, then a rename."""
@@ -31,8 +35,39 @@ def save_json(path: Path, value: Any) -> None:
 
 
 def load_json(path: Path) -> Any:
-    """The inverse of `save_json`."""
-    return json.loads(path.read_text())
+    """The inverse of `save_json`. A file that is not there or no JSON is an `InputError` that says what to do."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path} is not there; {_mended(path)}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read as JSON: {error}; {_mended(path)}") from None
+
+
+def load_object(path: Path, *keys: str) -> dict[str, Any]:
+    """`load_json` of an object that has these keys."""
+    content = load_json(path)
+    lacking = [key for key in keys if not isinstance(content, dict) or key not in content]
+    if lacking or not isinstance(content, dict):
+        raise InputError(f"{path} lacks {', '.join(lacking) or 'everything'}; {_mended(path)}")
+    return content
+
+
+def load_rows(path: Path, *keys: str) -> list[dict[str, Any]]:
+    """`load_json` of a list of objects that have these keys."""
+    content = load_json(path)
+    if not isinstance(content, list) or not all(isinstance(row, dict) and set(keys) <= set(row) for row in content):
+        raise InputError(f"{path} is no list of rows with {', '.join(keys)}; {_mended(path)}")
+    return content
+
+
+def _mended(path: Path) -> str:
+    """What to do about a file of OUT. It was written whole, so something else than the search spoilt it."""
+    if path.name == _SEARCH:
+        return "nothing can write it again: bring it back from a copy, or begin another search"
+    if path.name == _RECIPE:
+        return f"without {path.parent}, --resume puts another trial in its place"
+    return "without it, the same search.py command with --resume writes it again"
 
 
 def save_array(path: Path, array: NDArray[Any]) -> None:
@@ -44,7 +79,10 @@ def save_array(path: Path, array: NDArray[Any]) -> None:
 
 def load_array(path: Path) -> NDArray[Any]:
     """The inverse of `save_array`; refuses pickles."""
-    array: NDArray[Any] = np.load(path, allow_pickle=False)
+    try:
+        array: NDArray[Any] = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path} cannot be read as an array: {error}") from None
     return array
 
 
@@ -114,7 +152,7 @@ class TrialFolder:
 
     @property
     def recipe(self) -> Path:
-        return self.path / "recipe.json"
+        return self.path / _RECIPE
 
     @property
     def error(self) -> Path:
@@ -139,7 +177,7 @@ class SearchFolder:
     @property
     def search(self) -> Path:
         """What this search is: its plan and the hashes that a resume must match."""
-        return self.path / "search.json"
+        return self.path / _SEARCH
 
     @property
     def lock(self) -> Path:
@@ -159,6 +197,11 @@ class SearchFolder:
     def groups(self) -> Path:
         """Duplicates that share a fold: `image_id,group`, as `--groups` reads it."""
         return self.path / "duplicates.csv"
+
+    @property
+    def skipped(self) -> Path:
+        """Images that `--bad-images skip` left out, where it did: `image_id,folder,reason`."""
+        return self.path / "skipped.csv"
 
     @property
     def rungs(self) -> Path:
@@ -228,7 +271,8 @@ class SearchFolder:
 
     def trial_numbers(self) -> list[int]:
         """The trials that have begun, in order."""
-        return sorted(int(path.name) for path in self.trials.glob("*") if path.name.isdecimal())
+        numbers = [int(path.name) for path in self.trials.glob("*") if path.name.isdecimal()]
+        return sorted(number for number in numbers if self.trial(number).recipe.exists())
 
     def sweep(self) -> None:
         """Delete what processes that died in the middle of `write_whole` left; nothing may be writing here."""

@@ -34,6 +34,7 @@ from trainables.data.duplicates import duplicate_groups
 from trainables.data.folds import Folds, make_folds
 from trainables.data.images import PlainImages, TrainingImages, plain_loader, training_loader
 from trainables.data.kaggle import ImageData, check_data, load_data
+from trainables.data.skipped import load_skipped
 from trainables.layout import FoldFolder, SearchFolder, load_json, save_array, save_json, write_whole
 from trainables.losses.of_recipe import loss_of
 from trainables.memory import micro_batch, remember
@@ -128,7 +129,8 @@ def train_in_search(data_root: Path, search: SearchFolder, number: int, fold: in
     """`train` for a trial of a search, with its recipe and folds as the search folder has them."""
     folder = search.trial(number)
     recipe = Recipe.from_dict(load_json(folder.recipe))
-    return train(recipe, load_data(data_root), Folds.load(search.folds), fold, folder.fold(fold), setting)
+    data = load_data(data_root, load_skipped(search.skipped))
+    return train(recipe, data, Folds.load(search.folds), fold, folder.fold(fold), setting)
 
 
 def _seen(recipe: Recipe, data: ImageData, folds: Folds, fold: int) -> _Seen:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from search_spaces.errors import InputError
 from search_spaces.recipe import Recipe
 from trainables.data.folds import Folds
-from trainables.layout import FoldFolder, SearchFolder, TrialFolder, load_array, load_json
+from trainables.layout import FoldFolder, SearchFolder, TrialFolder, load_array, load_object
 
 STATUSES = ("finished", "stopped", "cut", "diverged", "failed", "unfinished")
 """Finished: all its epochs. Stopped: by ASHA. Cut: by the end of the search's budget.
@@ -48,18 +48,32 @@ class Trial:
         return self.values(metric)[-1]
 
 
+def load_recipe(folder: TrialFolder) -> Recipe:
+    """The recipe of a trial. `InputError` with the file's name where it is none."""
+    stored = load_object(folder.recipe)
+    try:
+        return Recipe.from_dict(stored)
+    except InputError as error:
+        raise InputError(f"{folder.recipe}: {error.rule}", error.problems) from None
+
+
 def load_epochs(folder: FoldFolder) -> pd.DataFrame:
     """One row an epoch; empty where none is trained."""
-    return pd.read_csv(folder.metrics) if folder.metrics.exists() else pd.DataFrame()
+    try:
+        return pd.read_csv(folder.metrics) if folder.metrics.exists() else pd.DataFrame()
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{folder.metrics} cannot be read as CSV: {error}; without {folder.path}, --resume trains that fold again"
+        ) from None
 
 
 def load_trial(search: SearchFolder, number: int) -> Trial:
     """The trial as it stands on disk."""
     folder = search.trial(number)
-    recipe = Recipe.from_dict(load_json(folder.recipe))
+    recipe = load_recipe(folder)
     epochs = load_epochs(folder.fold(0))
     for status, path in (("stopped", search.rungs), ("cut", search.spending)):
-        ended: dict[str, int] = load_json(path)[status] if path.exists() else {}
+        ended: dict[str, int] = load_object(path, status)[status] if path.exists() else {}
         if str(number) in ended:
             return Trial(number, recipe, status, epochs.head(ended[str(number)]))
     if len(epochs) and bool(epochs["diverged"].iloc[-1]):

@@ -45,7 +45,7 @@ def test_data_that_cannot_be_used(capsys: pytest.CaptureFixture[str], stripes: P
     assert "train_1.png is missing" in refused(capsys, "--data", stripes, "--out", out)
     (stripes / "train.csv").unlink()
     assert "lacks:\n  - train.csv" in refused(capsys, "--data", stripes, "--out", out)
-    assert "lacks" in refused(capsys, "--data", tmp_path / "absent", "--out", out)
+    assert "No such file" in refused(capsys, "--data", tmp_path / "absent", "--out", out)
     assert not out.exists()
 
 

@@ -20,7 +20,7 @@ from scipy.fft import dctn
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from search_spaces.errors import InputError, shortened
+from search_spaces.errors import InputError, shortened, together
 
 THUMBNAIL = 32
 """Side of a thumbnail, px."""
@@ -95,21 +95,30 @@ def _equal_pairs(digests: Sequence[bytes]) -> NDArray[np.int64]:
     return np.array([pair for pair in pairs if pair[0] != pair[1]], dtype=np.int64).reshape(-1, 2)
 
 
-def read_groups(path: Path, image_ids: Sequence[str]) -> NDArray[np.int64]:
+def read_groups(path: Path, image_ids: Sequence[str], left_out: Sequence[str] = ()) -> NDArray[np.int64]:
     """The groups (N,) that a CSV of `image_id,group` gives, in place of those that were found.
 
-    Images that it does not name are groups of their own. Raises `InputError` for a table that cannot be read and
-    for names that train.csv does not have, all at once.
+    Images that it does not name are groups of their own; it may name those that are left out. Raises `InputError` for
+    a table that cannot be read, and for names that train.csv does not have or that stand in two groups, all at once.
     """
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        named = dict(zip(table["image_id"], table["group"], strict=True))
+        pairs = set(zip(table["image_id"], table["group"], strict=True))
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"--groups must be a CSV with image_id,group; {path}: {error!r}") from None
-    unknown = sorted(set(named) - set(image_ids))
-    if unknown:
-        raise InputError(f"--groups names images that train.csv does not have ({len(unknown)}):", shortened(unknown))
+    named = dict(pairs)
+    unknown = sorted(set(named) - set(image_ids) - set(left_out))
+    torn = sorted({image_id for image_id, group in pairs if named[image_id] != group})
+    together(
+        lambda: _refuse(f"--groups names images that train.csv does not have ({len(unknown)}):", unknown),
+        lambda: _refuse(f"--groups puts images in two groups ({len(torn)}):", torn),
+    )
     return numbered([("named", named[i]) if i in named else ("alone", i) for i in image_ids])
+
+
+def _refuse(rule: str, names: list[str]) -> None:
+    if names:
+        raise InputError(rule, shortened(names))
 
 
 def groups_csv(groups: NDArray[np.int64], image_ids: Sequence[str]) -> str:

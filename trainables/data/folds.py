@@ -16,7 +16,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from search_spaces.errors import InputError
 from trainables.data.kaggle import ImageData, check_sources
-from trainables.layout import load_json, save_json
+from trainables.layout import load_object, save_json
 
 NO_FOLD = -1
 """The fold of rows that train in every fold."""
@@ -65,8 +65,8 @@ class Folds:
     @classmethod
     def load(cls, path: Path) -> Folds:
         """The inverse of `save`. A file whose hash is not its content's is an `InputError`."""
+        stored = load_object(path, "count", "seed", "data_hash", "fold_of", "validates", "hash")
         try:
-            stored = load_json(path)
             folds = cls(
                 stored["count"],
                 stored["seed"],
@@ -74,7 +74,7 @@ class Folds:
                 np.array(stored["fold_of"], np.int64),
                 np.array(stored["validates"], np.bool_),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, TypeError) as error:
             raise InputError(f"The fold file {path} cannot be read: {error!r}") from None
         if folds.hash != stored["hash"]:
             raise InputError(f"The fold file {path} was changed: its hash is {folds.hash}, it says {stored['hash']}")

@@ -31,9 +31,8 @@ from trainables.data.kaggle import (
     TEST_IMAGES,
     TRAIN_CSV,
     TRAIN_IMAGES,
-    id_problem,
-    is_plain_name,
 )
+from trainables.data.names import id_problem, is_plain_name
 from trainables.data.tfrecords import Record, read_tfrecords
 
 TRAIN_RECORDS, TEST_RECORDS = "train_tfrecords", "test_tfrecords"

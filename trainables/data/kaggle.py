@@ -1,5 +1,7 @@
 """The Kaggle layout, read and checked: every problem is found before the first trial and listed at once.
 
+The tables come first, in seconds; images are looked at once nothing is wrong with them.
+
 train.csv                         image_id,label and optionally source, and label_0 .. label_K-1: shares to train on
 train_images/  test_images/
 label_num_to_disease_map.json     {"0": "name", ...} for 0 .. K-1
@@ -8,23 +10,24 @@ sample_submission.csv             the test images and the order of the answer
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
-from search_spaces.errors import InputError, shortened
+from search_spaces.errors import InputError, counted, shortened
 from search_spaces.kinds import ALL_SOURCES
-from trainables.data.duplicates import thumbnail
+from trainables.data.decoding import SeenImage, see_images
+from trainables.data.names import LEAVES, file_problem, name_problem
 from trainables.data.shares import share_problems, shares_of
+from trainables.data.skipped import MOST_SKIPPED, Skipped
 
 TRAIN_CSV = "train.csv"
 TRAIN_IMAGES = "train_images"
@@ -32,10 +35,6 @@ TEST_IMAGES = "test_images"
 LABEL_MAP = "label_num_to_disease_map.json"
 SAMPLE = "sample_submission.csv"
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-
-_CHECK_THREADS = 8
-_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF")
-"""What both Pillow, which checks images, and OpenCV, which reads them, can decode."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +52,33 @@ class ImageData:
     """(K,) names."""
     shares: NDArray[np.float32] | None = None
     """(N, K) that sum to 1, where train.csv has them: trained on in place of `labels`, which all else goes by."""
+    skipped: tuple[Skipped, ...] = ()
+    """Images that cannot be used: training ones are not among `image_ids`, test ones are among `test_ids`."""
+
+    def without(self, skipped: Sequence[Skipped]) -> ImageData:
+        """The same data without the training images that are skipped."""
+        left_out = {each.image_id for each in skipped if each.folder == TRAIN_IMAGES}
+        rows = [row for row, image_id in enumerate(self.image_ids) if image_id not in left_out]
+        return replace(
+            self,
+            image_ids=tuple(self.image_ids[row] for row in rows),
+            labels=self.labels[rows],
+            sources=None if self.sources is None else tuple(self.sources[row] for row in rows),
+            shares=None if self.shares is None else self.shares[rows],
+            skipped=tuple(skipped),
+        )
+
+    @property
+    def readable_tests(self) -> NDArray[np.bool_]:
+        """(n,): false for test images that are skipped; what is said of them is the prior, `class_shares`."""
+        unreadable = [each.image_id for each in self.skipped if each.folder == TEST_IMAGES]
+        return ~np.isin(np.array(self.test_ids), unreadable)
+
+    @property
+    def class_shares(self) -> NDArray[np.float64]:
+        """(K,): how common each class is among the training labels."""
+        shares: NDArray[np.float64] = np.bincount(self.labels, minlength=len(self.classes)) / len(self.labels)
+        return shares
 
     def trains_on(self, sources: str) -> NDArray[np.bool_]:
         """(N,): whether a row is of one of a recipe's sources. Raises `InputError` where there is no such source."""
@@ -71,10 +97,12 @@ class ImageData:
         return [self.root / TEST_IMAGES / image_id for image_id in self.test_ids]
 
 
-def load_data(root: Path) -> ImageData:
-    """Read the tables of a data folder, without opening its images. Raises `InputError` with all that is wrong."""
-    tables = _read_tables(root)
-    return _data_of(tables, tables.problems)
+def load_data(root: Path, skipped: Sequence[Skipped] = ()) -> ImageData:
+    """Read the tables of a data folder, without looking for its images; `skipped` ones are left out.
+
+    Raises `InputError` with all that is wrong.
+    """
+    return _read_tables(root).without(skipped)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,15 +118,19 @@ class Contents:
 
 
 def check_data(
-    root: Path, on_image: Callable[[int, int], object] = lambda done, total: None
+    root: Path, on_image: Callable[[int, int], object] = lambda done, total: None, skip_bad: bool = False
 ) -> tuple[ImageData, Contents]:
-    """Read the tables and decode every image, once, before a search begins.
+    """Read the tables, and then decode every image, once, before a search begins.
 
-    Raises `InputError` with everything that is wrong.
+    Raises `InputError` with everything that is wrong with the tables, which takes no long look, or else with every
+    image that cannot be used. With `skip_bad` those are left out (`ImageData.skipped`), unless they are too many.
     """
-    tables = _read_tables(root)
-    problems, seen = check_images(tables.usable_paths(), on_image)
-    data = _data_of(tables, [*tables.problems, *problems])
+    whole = _read_tables(root)
+    found = _see(whole, on_image)
+    skipped = [each for each in found if isinstance(each, Skipped)]
+    _check_skipped(whole, skipped, skip_bad)
+    data = whole.without(skipped)
+    seen = [each for each in found if isinstance(each, SeenImage)]
     digest = hashlib.sha256("\n".join((*data.image_ids, *map(str, data.labels), *data.test_ids)).encode())
     if data.shares is not None:
         digest.update(data.shares.tobytes())
@@ -113,31 +145,38 @@ def check_data(
     return data, contents
 
 
-@dataclass(frozen=True, eq=False)
-class _Tables:
-    """What the files of a data folder say, as far as they can be read, and what is wrong with it."""
-
-    root: Path
-    classes: tuple[str, ...]
-    train: pd.DataFrame | None
-    sample: pd.DataFrame | None
-    problems: list[str]
-
-    def usable_paths(self) -> list[Path]:
-        """The images that are there, inside their folders, each once."""
-        paths: list[Path] = []
-        for table, folder in ((self.train, self.root / TRAIN_IMAGES), (self.sample, self.root / TEST_IMAGES)):
-            ids = [] if table is None else list(dict.fromkeys(table["image_id"]))
-            paths += [folder / image_id for image_id in ids if id_problem(image_id, folder) is None]
-        return paths
+def _see(data: ImageData, on_image: Callable[[int, int], object]) -> list[SeenImage | Skipped]:
+    """Every training image and then every test image, decoded, or why it cannot be used."""
+    paths = [*data.train_paths, *data.test_paths]
+    problems = [file_problem(path) for path in paths]
+    seen = iter(see_images([path for path, problem in zip(paths, problems, strict=True) if not problem], on_image))
+    found = [problem or next(seen) for problem in problems]
+    return [
+        Skipped(path.name, path.parent.name, each) if isinstance(each, str) else each
+        for path, each in zip(paths, found, strict=True)
+    ]
 
 
-def _read_tables(root: Path) -> _Tables:
+def _check_skipped(data: ImageData, bad: Sequence[Skipped], skip_bad: bool) -> None:
+    """Refuse images that cannot be used, or, where they may be skipped, links that leave and too many bad ones."""
+    refused = [str(each) for each in bad if not skip_bad or each.reason == LEAVES]
+    if refused:
+        hint = "" if skip_bad else " (search.py --bad-images skip goes on without bad images)"
+        raise InputError(f"The data folder {data.root} has {counted(refused)}{hint}:", shortened(refused))
+    for folder, total in ((TRAIN_IMAGES, len(data.image_ids)), (TEST_IMAGES, len(data.test_ids))):
+        here = [str(each) for each in bad if each.folder == folder]
+        if len(here) > MOST_SKIPPED * total:
+            raise InputError(
+                f"--bad-images skip: {len(here)} of {total} images of {folder} cannot be used, and those are no few "
+                f"bad images (at most {MOST_SKIPPED:.0%} of a folder):",
+                shortened(here),
+            )
+
+
+def _read_tables(root: Path) -> ImageData:
+    """What the files of a data folder say. Raises `InputError` with all that is wrong with them."""
     root = root.resolve()
-    names = (TRAIN_CSV, TRAIN_IMAGES, TEST_IMAGES, LABEL_MAP, SAMPLE)
-    missing = [name for name in names if not (root / name).exists()]
-    if missing:
-        raise InputError(f"A data folder needs {', '.join(names)}; {root} lacks:", missing)
+    _check_layout(root)
     problems: list[str] = []
     classes = _read_classes(root, problems)
     train = _read_table(root / TRAIN_CSV, ("image_id", "label"), problems)
@@ -145,46 +184,73 @@ def _read_tables(root: Path) -> _Tables:
     if train is not None:
         problems += _label_problems(train, len(classes)) if classes else ()
         problems += share_problems(train, len(classes)) if classes else ()
-        problems += _id_problems(train["image_id"], root / TRAIN_IMAGES, TRAIN_CSV)
+        problems += _id_problems(train["image_id"], TRAIN_IMAGES, TRAIN_CSV, train["label"])
     if sample is not None:
-        problems += _id_problems(sample["image_id"], root / TEST_IMAGES, SAMPLE)
-    return _Tables(root, classes, train, sample, problems)
-
-
-def _data_of(tables: _Tables, problems: list[str]) -> ImageData:
-    train, sample = tables.train, tables.sample
+        problems += _id_problems(sample["image_id"], TEST_IMAGES, SAMPLE)
     if problems or train is None or sample is None:
-        raise InputError(f"The data folder {tables.root} has {len(problems)} problems:", shortened(problems))
+        raise InputError(f"The data folder {root} has {counted(problems)}:", shortened(problems))
     return ImageData(
-        root=tables.root,
+        root=root,
         image_ids=tuple(train["image_id"]),
         labels=train["label"].to_numpy(np.int64),
         sources=tuple(train["source"]) if "source" in train else None,
         test_ids=tuple(sample["image_id"]),
-        classes=tables.classes,
-        shares=shares_of(train, len(tables.classes)),
+        classes=classes,
+        shares=shares_of(train, len(classes)),
     )
+
+
+def _check_layout(root: Path) -> None:
+    """Refuse what is no data folder at all."""
+    try:
+        there = {path.name: path.is_dir() for path in root.iterdir()}
+    except OSError as error:
+        raise InputError(f"--data must be a folder in the Kaggle layout; {root}: {error.strerror}") from None
+    names = (TRAIN_CSV, TRAIN_IMAGES, TEST_IMAGES, LABEL_MAP, SAMPLE)
+    missing = [name for name in names if name not in there]
+    folders = (TRAIN_IMAGES, TEST_IMAGES)
+    wrong = [
+        f"{name} as a {'folder' if name in folders else 'file'}"
+        for name in names
+        if name in there and there[name] != (name in folders)
+    ]
+    if missing or wrong:
+        raise InputError(f"A data folder needs {', '.join(names)}; {root} lacks:", [*missing, *wrong])
 
 
 def _read_table(path: Path, columns: tuple[str, ...], problems: list[str]) -> pd.DataFrame | None:
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (ValueError, UnicodeDecodeError, OSError) as error:
-        problems.append(f"{path.name} cannot be read as CSV: {error}")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = next(csv.reader(file), [])
+        table = pd.read_csv(path, dtype=str, keep_default_na=False).fillna("")
+    except (ValueError, OSError, csv.Error) as error:
+        problems.append(f"{path.name} cannot be read as CSV: {' '.join(str(error).split())}")
         return None
     lacking = [column for column in columns if column not in table]
-    if lacking or table.empty:
-        what = f"lacks the column {', '.join(lacking)}" if lacking else "has no rows"
-        problems.append(f"{path.name} {what}; its columns are {', '.join(map(str, table.columns))}")
+    twice = sorted({column for column in header if header.count(column) > 1})
+    wrong = ""
+    if lacking:
+        wrong = f"lacks the column {', '.join(lacking)}"
+    elif twice:
+        wrong = f"has the column {', '.join(twice)} more than once"
+    elif table.empty:
+        wrong = "has no rows"
+    elif not isinstance(table.index, pd.RangeIndex):
+        wrong = "has rows of more fields than its header"
+    if wrong:
+        problems.append(f"{path.name} {wrong}; its columns are {', '.join(header)}")
         return None
     return table
 
 
 def _read_classes(root: Path, problems: list[str]) -> tuple[str, ...]:
     try:
-        names: dict[str, Any] = json.loads((root / LABEL_MAP).read_text())
-        return tuple(str(names[str(number)]) for number in range(len(names)))
-    except (ValueError, AttributeError, TypeError):
+        names: dict[str, Any] = json.loads((root / LABEL_MAP).read_text(encoding="utf-8-sig"))
+        classes = tuple(str(names[str(number)]) for number in range(len(names)))
+        if len(classes) > 1:
+            return classes
+        problems.append(f"{LABEL_MAP} must name at least 2 labels, it names {len(classes)}")
+    except (ValueError, AttributeError, TypeError, OSError):
         problems.append(f"{LABEL_MAP} must be a JSON object of label numbers and names")
     except KeyError as error:
         problems.append(f"{LABEL_MAP} must name every label from 0 on; it lacks {error}")
@@ -193,9 +259,24 @@ def _read_classes(root: Path, problems: list[str]) -> tuple[str, ...]:
 
 def _label_problems(train: pd.DataFrame, n_classes: int) -> Iterator[str]:
     known = {str(number) for number in range(n_classes)}
-    for row, (image_id, label) in enumerate(zip(train["image_id"], train["label"], strict=True), start=2):
-        if label not in known:
-            yield f"{TRAIN_CSV} line {row}: label {label!r} of {image_id} is not in {LABEL_MAP} (0 to {n_classes - 1})"
+    wrong = [(row, label) for row, label in enumerate(train["label"]) if label not in known]
+    floats = [(row, label) for row, label in wrong if _is_float(label) and label.partition(".")[0] in known]
+    if floats:
+        row, label = floats[0]
+        yield (
+            f"{TRAIN_CSV} line {row + 2}: label {label!r} of {train['image_id'][row]} is a float, as are "
+            f"{len(floats)} of {len(train)}; labels must be whole numbers, as {label.partition('.')[0]!r}"
+        )
+    for row, label in wrong:
+        if not (_is_float(label) and label.partition(".")[0] in known):
+            of = f"label {label!r} of {train['image_id'][row]}"
+            yield f"{TRAIN_CSV} line {row + 2}: {of} is not in {LABEL_MAP} (0 to {n_classes - 1})"
+
+
+def _is_float(label: str) -> bool:
+    """Whether it is a number with a point, as tables have it that were saved with a gap among the labels."""
+    whole, point, rest = label.partition(".")
+    return bool(point) and whole.isdecimal() and set(rest) <= {"0"}
 
 
 def check_sources(flag: str, names: Sequence[str], sources: Sequence[str] | None) -> None:
@@ -207,67 +288,17 @@ def check_sources(flag: str, names: Sequence[str], sources: Sequence[str] | None
         raise InputError(f"{flag} must name sources of train.csv, which has {has}; it does not have:", unknown)
 
 
-def is_plain_name(image_id: str) -> bool:
-    """Whether it is the name of a file and no path."""
-    return bool(image_id) and PurePosixPath(image_id).name == image_id and "\\" not in image_id
-
-
-def id_problem(image_id: str, folder: Path) -> str | None:
-    """Why an image of a folder cannot be used: its name, its absence, or a link that leaves the folder."""
-    if not is_plain_name(image_id):
-        return f"image_id must be a plain file name of {folder.name}/, got {image_id!r}"
-    if not (folder / image_id).is_file():
-        return f"{folder.name}/{image_id} is missing"
-    if not (folder / image_id).resolve().is_relative_to(folder.resolve()):
-        return f"{folder.name}/{image_id} is a link that leaves the folder"
-    return None
-
-
-def _id_problems(ids: pd.Series, folder: Path, table: str) -> Iterator[str]:
-    seen: dict[str, int] = {}
-    for row, image_id in enumerate(ids, start=2):
-        if image_id in seen:
-            yield f"{table} line {row}: {image_id} stands in line {seen[image_id]} already"
-            continue
-        seen[image_id] = row
-        problem = id_problem(image_id, folder)
-        if problem:
-            yield f"{table} line {row}: {problem}"
-
-
-@dataclass(frozen=True, eq=False)
-class SeenImage:
-    """An image that can be decoded."""
-
-    digest: bytes
-    thumbnail: NDArray[np.uint8]
-
-
-def see_image(path: Path) -> SeenImage | str:
-    """Decode an image whole, at the smallest scale that its format offers; or why it cannot be used."""
-    try:
-        with Image.open(path, formats=_FORMATS) as image:
-            image.draft("RGB", (64, 64))
-            image.load()
-            return SeenImage(hashlib.sha256(path.read_bytes()).digest(), thumbnail(image))
-    except UnidentifiedImageError:
-        return f"{path.parent.name}/{path.name} is not an image ({', '.join(_FORMATS)})"
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        return f"{path.parent.name}/{path.name} cannot be decoded: {error}"
-
-
-def check_images(paths: list[Path], on_image: Callable[[int, int], object]) -> tuple[list[str], list[SeenImage]]:
-    """Decode every image once: what is wrong with which, and what was seen of the others, in order."""
-    problems: list[str] = []
-    seen: list[SeenImage] = []
-    with ThreadPoolExecutor(_CHECK_THREADS) as pool:
-        for done, result in enumerate(pool.map(see_image, paths), start=1):
-            on_image(done, len(paths))
-            if isinstance(result, str):
-                problems.append(result)
-            else:
-                seen.append(result)
-    return problems, seen
+def _id_problems(ids: pd.Series, folder: str, table: str, labels: pd.Series | None = None) -> Iterator[str]:
+    first: dict[str, int] = {}
+    for row, image_id in enumerate(ids):
+        before = first.setdefault(image_id, row)
+        if before < row:
+            other = (
+                "" if labels is None or labels[before] == labels[row] else f", with another label ({labels[before]})"
+            )
+            yield f"{table} line {row + 2}: {image_id} stands in line {before + 2} already{other}"
+        elif problem := name_problem(image_id, folder):
+            yield f"{table} line {row + 2}: {problem}"
 
 
 def list_images(folder: Path) -> list[Path]:
