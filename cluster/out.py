@@ -48,6 +48,9 @@ def check_writable(folder: Path, flag: str = "--out") -> None:
             file.write(os.urandom(_PROBE_BYTES))  # no zeros, which some disks need no room for
             file.flush()
     except OSError as error:
-        raise InputError(
-            f"{flag}: {folder} cannot be written: {error.strerror}; make room there, or name another folder"
-        ) from None
+        raise unwritable(folder, error, flag) from None
+
+
+def unwritable(folder: Path, error: OSError, flag: str = "--out") -> InputError:
+    """What is said of a disk that takes no more, or nothing at all."""
+    return InputError(f"{flag}: {folder} cannot be written: {error.strerror}; make room there, or name another folder")

@@ -24,6 +24,15 @@ from trainables.trial import load_epochs, load_recipe, load_trials
 _CLOSING = 0.6
 """Seconds of ensemble, report and Ray's end for each second of imports: both go with the speed of the machine."""
 
+_STOPPING_S = 3.0
+"""From the end of the search until Ray's actors are gone and promotion begins."""
+
+_PROMOTION_AT_MOST = 0.5
+"""Share of a time budget beyond which fewer trials are promoted, so that there is something to choose from."""
+
+_TOLERANCE = 0.025
+"""Share of a time budget by which an estimate may miss before a promoted trial is given up."""
+
 _SAVE_EVERY_S = 1.0
 
 
@@ -103,7 +112,8 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         if self._plan.budget.seconds is None:
             return list(promoted)
         members = [self._member(number) for number in promoted]
-        taken = affordable(members, self._left_s(), self._slots.concurrent, self._start_s, self._turnover_s)
+        left_s = self._left_s() + _TOLERANCE * self._plan.budget.seconds
+        taken = affordable(members, left_s, self._slots.concurrent, self._start_s, self._turnover_s)
         for number in promoted:
             if number not in taken:
                 print(f"note: trial {number:03d} is not promoted: its folds would take longer than the time budget")
@@ -165,17 +175,21 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
             first = best(list(self._standings.values()), self._plan.promote)
             self._members = [self._member(number) for number in first]
 
+    def _to_come_s(self, budget_s: float) -> float:
+        """Of promotion and prediction, for those that would be promoted, or as many as do not take most of the time."""
+        costs = self._slots.concurrent, self._start_s, self._turnover_s
+        taken = affordable(self._members, _PROMOTION_AT_MOST * budget_s, *costs)
+        return _STOPPING_S + finishing_s([member for member in self._members if member.number in taken], *costs)
+
     def _reached(self) -> bool:
         if not self._members:  # nothing to promote yet: a budget too small for one epoch is overspent
             return False
         budget, slots = self._plan.budget, self._slots.concurrent
-        if budget.seconds is not None:
-            to_come = finishing_s(self._members, slots, self._start_s, self._turnover_s)
-            if self._left_s() <= to_come:
-                return True
+        if budget.seconds is not None and self._left_s() <= self._to_come_s(budget.seconds):
+            return True
         if budget.epochs is None:
             return False
-        unknown = self._plan.promote - len(self._members)  # trials that are still to be found
+        unknown = max(0, self._plan.promote - len(self._standings))  # trials that are still to be found
         reserved = sum(member.epochs for member in self._members) + unknown * self._plan.folds.count * self._plan.epochs
         return self._epochs + reserved + slots >= budget.epochs  # what runs now may still end its epoch
 

@@ -51,15 +51,15 @@ def stripes(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def many_stripes(tmp_path: Path) -> Path:
-    """200 labelled images: an epoch of them takes a moment."""
-    return write_stripes(tmp_path / "many_stripes", per_class=100)
-
-
-@pytest.fixture
 def more_stripes(tmp_path: Path) -> Path:
     """20 labelled images and 10 to predict, of which a few may be bad."""
     return write_stripes(tmp_path / "more stripes", per_class=10, test=10)
+
+
+@pytest.fixture
+def many_stripes(tmp_path: Path) -> Path:
+    """200 labelled images: an epoch of them takes a moment."""
+    return write_stripes(tmp_path / "many_stripes", per_class=100)
 
 
 @pytest.fixture(scope="session")

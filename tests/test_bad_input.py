@@ -29,6 +29,7 @@ from cluster.flags import read_flags
 from cluster.identity import begin
 from cluster.lock import held
 from cluster.plan import make_plan
+from search_spaces import InputError
 from trainables.data.images import read_image
 from trainables.data.kaggle import load_data
 from trainables.layout import SearchFolder, save_json
@@ -717,3 +718,10 @@ def test_a_row_that_lacks_or_says_something_else_is_found_out() -> None:
 
 def test_there_are_forty_cases_and_more() -> None:
     assert len(REFUSED) >= 40
+
+
+def test_a_disk_that_fills_up_in_a_search_is_said_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="OUT cannot be written: No space left on device"), held(tmp_path / "OUT/lock"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(ConnectionError), held(tmp_path / "OUT/lock"):
+        raise ConnectionError("of something else")

@@ -106,6 +106,7 @@ def train(
     seen = _seen(recipe, data, folds, fold)
     training = _begin(recipe, data, folds.hash, folder, setting)
     if training.rows:
+        _publish(training, recipe, folder)
         yield training.rows[-1]
     curves = Curves(folder.path, recipe, len(training.rows) + 1)
     retried: set[int] = set()
@@ -256,12 +257,18 @@ def _begin(recipe: Recipe, data: ImageData, fold_hash: str, folder: FoldFolder, 
     return training
 
 
-def _save(training: Training, recipe: Recipe, folder: FoldFolder) -> None:
-    """The checkpoint last: once it is there, everything of its epoch is."""
+def _publish(training: Training, recipe: Recipe, folder: FoldFolder) -> None:
+    """What others read: after an epoch, and after a resume too, which may stand on an older one or on lost files."""
     rows = training.rows
     write_whole(folder.metrics, pd.DataFrame(rows).to_csv(index=False))
     if len(rows) == recipe.epochs and not rows[-1]["diverged"]:
         save_net(folder.weights, training.answering_net, recipe, training.build)
+
+
+def _save(training: Training, recipe: Recipe, folder: FoldFolder) -> None:
+    """The checkpoint last: once it is there, everything of its epoch is."""
+    rows = training.rows
+    _publish(training, recipe, folder)
     save_checkpoint(
         folder,
         {

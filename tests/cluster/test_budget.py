@@ -154,8 +154,30 @@ def test_a_time_budget_keeps_what_promotion_takes(
             ((spent - 1) // 6, (spent - 1) % 6 + 1) if spent <= 12 else (1 + (spent - 11) // 2, spent % 2 or 2)
         )
         report(plan, spending, number, epoch, value=0.5 + number / 10)
-    promotion, closing = 2 * 6 * 2, 6
-    assert spending.seconds() + promotion + closing == pytest.approx(100, abs=4)
+    stopping, promotion, closing = 3, 2 * 6 * 2, 6
+    assert spending.seconds() + stopping + promotion + closing == pytest.approx(100, abs=4)
+
+
+def test_a_small_time_budget_promotes_fewer_and_searches_longer(
+    stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two trials of ten seconds an epoch take 120 s on fold 1; half of the budget has room for one."""
+    clock = 1000.0
+    monkeypatch.setattr("cluster.spending.time", SimpleNamespace(time=lambda: clock, monotonic=lambda: clock))
+    plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "220s")
+    object.__setattr__(plan, "imports_s", 0.0)
+    spending = Spending(plan, Slots(1, 1, 0.0))
+    monkeypatch.setattr(spending, "_started", 1000.0)
+    spending.open_search()
+    for spent in range(12):
+        assert not spending.stop_all()
+        clock += 10.0
+        report(plan, spending, spent // 6, spent % 6 + 1, seconds=10.0)
+    assert spending.afforded([0, 1]) == [0], "120 s do not fit in 100"
+    clock += 40.0
+    report(plan, spending, 2, 1, seconds=10.0)
+    assert spending.stop_all()
+    assert spending.afforded([0, 1]) == [0]
 
 
 def test_who_is_cut_is_worth_its_last_whole_epoch(stripes: Path, tmp_path: Path) -> None:

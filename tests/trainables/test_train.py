@@ -100,6 +100,18 @@ def test_resumed_it_is_the_same_bit_for_bit(data: ImageData, folds: Folds, tmp_p
 
 
 @pytest.mark.slow
+def test_what_a_finished_training_lost_is_written_again(data: ImageData, folds: Folds, tmp_path: Path) -> None:
+    folder = FoldFolder(tmp_path)
+    list(train(RECIPE, data, folds, 0, folder, SETTING))
+    table, net = folder.metrics.read_bytes(), load_net(folder.weights)[0].state_dict()
+    folder.metrics.unlink()
+    folder.weights.unlink()
+    assert [row["epoch"] for row in train(RECIPE, data, folds, 0, folder, SETTING)] == [4]
+    assert folder.metrics.read_bytes() == table
+    again = load_net(folder.weights)[0].state_dict()
+    assert all(torch.equal(tensor, again[key]) for key, tensor in net.items())
+
+
 def test_the_number_of_loader_workers_changes_no_bit(data: ImageData, folds: Folds, tmp_path: Path) -> None:
     one, two = (
         list(train(RECIPE, data, folds, 0, FoldFolder(tmp_path / str(n)), replace(SETTING, loader_workers=n)))
