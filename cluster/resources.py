@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from search_spaces.errors import InputError
@@ -35,27 +35,31 @@ class Slots:
 
 
 def slots(
-    resources: Mapping[str, float],
+    nodes: Sequence[Mapping[str, float]],
     trials: int,
     concurrent: int | None,
     gpus_per_trial: float | None,
     wanted_gpus: float,
     can_grow: bool = False,
 ) -> Slots:
-    """Decide from Ray's cluster resources and the flags; `wanted_gpus` is what the space asks for.
+    """Decide from the resources of Ray's nodes and the flags; `wanted_gpus` is what the space asks for.
 
-    Without `concurrent`: a trial for each share of a GPU, or for each CPU core. Where a cluster `can_grow`, every
-    trial may ask for its share of nodes that are not there yet; elsewhere what is not there is an `InputError`.
+    Without `concurrent`: a trial for each share of a GPU, or for each CPU core. A trial runs on one node, and asks for
+    no more than the largest has. Where a cluster `can_grow`, every trial may ask for its share of nodes that are not
+    there yet; elsewhere what is not there is an `InputError`.
     """
-    cpus, have = int(resources.get("CPU", 1)), resources.get("GPU", 0.0)
+    cpus, have = (sum(node.get(name, 0.0) for node in nodes) for name in ("CPU", "GPU"))
     gpus = gpus_per_trial if gpus_per_trial is not None else (wanted_gpus or min(1.0, have))
-    fitting = int(have / gpus) if gpus else cpus
+    fitting = sum(int(node.get("GPU", 0.0) / gpus) for node in nodes) if gpus else int(cpus)
     if fitting < 1 and can_grow:
         return Slots(min(concurrent or trials, trials), _CPUS_OF_A_NODE_TO_COME, gpus)
     if fitting < 1:
+        most = max(node.get("GPU", 0.0) for node in nodes)
         raise InputError(
-            f"A trial wants {gpus:g} GPUs and the cluster has {have:g}; --gpus-per-trial says otherwise, 0 is the CPU"
+            f"A trial wants {gpus:g} GPUs of one node and no node has more than {most:g};"
+            " --gpus-per-trial says otherwise, 0 is the CPU"
         )
     many = max(1, min(concurrent or fitting, fitting, trials))
-    per_trial = max(1, cpus // many)
+    largest = max(node.get("CPU", 0.0) for node in nodes if node.get("GPU", 0.0) >= gpus)
+    per_trial = max(1, int(min(cpus // many, largest)))
     return Slots(many, min(per_trial, _MOST_CPUS_BESIDE_A_GPU) if gpus else per_trial, gpus)

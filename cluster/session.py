@@ -81,7 +81,7 @@ def _no_room(error: Exception) -> str | None:
 
 def _slots(plan: Plan) -> Slots:
     return slots(
-        ray.cluster_resources(),
+        [node["Resources"] for node in ray.nodes() if node["Alive"]],
         plan.trials or _TRIALS_OF_A_BUDGET,
         plan.concurrent,
         plan.gpus_per_trial,

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Any
 
 import pytest
 
@@ -17,35 +16,18 @@ QUICK = ("--trials", "3", "--epochs", "9", "--promote", "1", "--folds", "2")
 ONE_NET = ("--set", "backbone=test_resnet", "image_size=32", "batch_size=16", "tta_count=1")
 
 
-@pytest.fixture
-def chaos(command: Command, tmp_path: Path, many_stripes: Path) -> Callable[..., list[dict[str, Any]]]:
-    """`make chaos`, short: nothing may be lost, and nothing may differ to the bit. Returns the table, by search."""
-
-    def run(*kinds: str) -> list[dict[str, Any]]:
-        flags = ("--faults", str(len(kinds)), "--kinds", *kinds, "--json", tmp_path / "table.json")
-        environment = {"OMP_WAIT_POLICY": "PASSIVE"}  # other tests may want the cores
-        words = ("-m", "benchmarks.chaos", "--out", tmp_path / "OUT", *flags, *QUICK, "--data", many_stripes, *ONE_NET)
-        done = command(*words, **environment)
-        assert done.returncode == 0, done.stdout + done.stderr
-        found: list[dict[str, Any]] = load_json(tmp_path / "table.json")
-        assert all(each["good"] for each in found)
-        return found
-
-    return run
-
-
-def test_a_search_that_is_struck_ends_as_one_that_is_not(chaos: Callable[..., list[dict[str, Any]]]) -> None:
-    (found,) = chaos("truncated", "worker", "nan", "full_disk", "rungs_torn")
-    assert sum(found["faults"].values()) + len(found["left_out"]) >= 4, "it ended before it was struck"
-    assert found["drivers"] >= 3
-    assert found["epochs_trained_twice"] >= 1
-
-
-def test_a_node_of_a_cluster_may_vanish(chaos: Callable[..., list[dict[str, Any]]]) -> None:
-    (found,) = chaos("cluster_node", "driver")
-    assert found["where"] == "a cluster"
-    assert found["faults"] == {"cluster_node": 1, "driver": 1}
-    assert found["drivers"] == 2, "a node takes no driver with it"
+def test_searches_that_are_struck_end_as_one_that_is_not(command: Command, many_stripes: Path, tmp_path: Path) -> None:
+    """`make chaos`, short: exit code 0 says that no trial was lost and that every number is the same to the bit."""
+    kinds = ("truncated", "nan", "full_disk", "worker", "cluster_node")
+    flags = ("--faults", "5", "--kinds", *kinds, "--json", tmp_path / "table.json", "--out", tmp_path / "OUT")
+    idle = {"OMP_WAIT_POLICY": "PASSIVE"}  # threads that wait leave the cores to others
+    done = command("-m", "benchmarks.chaos", *flags, *QUICK, "--data", many_stripes, *ONE_NET, **idle)
+    assert done.returncode == 0, done.stdout + done.stderr
+    here, cluster = load_json(tmp_path / "table.json")
+    assert sum(here["faults"].values()) + len(here["left_out"]) >= 2, "it ended before it was struck"
+    assert here["drivers"] >= 2
+    assert "cluster_node" in cluster["faults"]
+    assert cluster["drivers"] == 1, "neither a training nor a node takes the driver with it"
 
 
 WILD = """

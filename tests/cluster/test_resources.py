@@ -3,11 +3,13 @@ import pytest
 from cluster.resources import Slots, slots
 from search_spaces import InputError
 
-LAPTOP, SERVER, HEAD_ONLY = {"CPU": 2.0}, {"CPU": 64.0, "GPU": 4.0}, {"CPU": 0.0}
+LAPTOP, SERVER, HEAD_ONLY = [{"CPU": 2.0}], [{"CPU": 64.0, "GPU": 4.0}], [{"CPU": 0.0}]
+THREE = [{"object_store_memory": 1e9}, {"CPU": 4.0}, {"CPU": 4.0}]
+MIXED = [{"CPU": 32.0}, {"CPU": 4.0, "GPU": 1.0}, {"CPU": 4.0, "GPU": 1.0}]
 
 
 @pytest.mark.parametrize(
-    ("resources", "trials", "concurrent", "per_trial", "wanted", "expected"),
+    ("nodes", "trials", "concurrent", "per_trial", "wanted", "expected"),
     [
         (LAPTOP, 16, None, None, 0.0, Slots(2, 1, 0.0)),
         (LAPTOP, 16, 1, None, 0.0, Slots(1, 2, 0.0)),
@@ -16,24 +18,29 @@ LAPTOP, SERVER, HEAD_ONLY = {"CPU": 2.0}, {"CPU": 64.0, "GPU": 4.0}, {"CPU": 0.0
         (SERVER, 16, None, None, 0.0, Slots(4, 8, 1.0)),
         (SERVER, 16, None, 0.5, 1.0, Slots(8, 8, 0.5)),
         (SERVER, 16, None, 0.0, 0.0, Slots(16, 4, 0.0)),
+        (THREE, 16, None, None, 0.0, Slots(8, 1, 0.0)),
+        (THREE, 16, 1, None, 0.0, Slots(1, 4, 0.0)),
+        (MIXED, 1, None, None, 0.0, Slots(1, 4, 1.0)),
     ],
 )
 def test_what_a_trial_gets(
-    resources: dict[str, float],
+    nodes: list[dict[str, float]],
     trials: int,
     concurrent: int | None,
     per_trial: float | None,
     wanted: float,
     expected: Slots,
 ) -> None:
-    assert slots(resources, trials, concurrent, per_trial, wanted) == expected
+    assert slots(nodes, trials, concurrent, per_trial, wanted) == expected
 
 
 def test_what_will_never_fit_is_refused() -> None:
-    with pytest.raises(InputError, match="wants 8 GPUs and the cluster has 4"):
+    with pytest.raises(InputError, match="wants 8 GPUs of one node and no node has more than 4"):
         slots(SERVER, 16, None, 8.0, 0.0)
     with pytest.raises(InputError, match="--gpus-per-trial says otherwise, 0 is the CPU"):
         slots(LAPTOP, 16, None, None, 1.0)
+    with pytest.raises(InputError, match="no node has more than 1;"):
+        slots(MIXED, 16, None, 2.0, 0.0)
 
 
 def test_a_cluster_that_grows_is_asked_for_every_trial() -> None:
