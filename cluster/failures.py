@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from typing import Any
 
@@ -13,8 +15,11 @@ from trainables.layout import SearchFolder, write_whole
 SAME_CAUSE = 3
 """Trials in a row that fail for one cause before the search stops."""
 
-_NODE_DIED = "its node has died"
-"""Ray's words for an actor that went with its machine: no fault of the trial's."""
+_NODE_DIED = re.compile(r"its node has died|The actor \S+ is unavailable")
+"""Ray's words for an actor that went with its machine, once it knows and before: no fault of the trial's."""
+
+_NO_ROOM = os.strerror(errno.ENOSPC)
+"""No attempt of any trial helps there."""
 
 
 class Failures(Callback, Stopper):  # type: ignore[misc]
@@ -25,7 +30,7 @@ class Failures(Callback, Stopper):  # type: ignore[misc]
         self._causes: list[str] = []
         self._furthest: dict[int, int] = {}
         self.repeated: str | None = None
-        """The whole error, once it ended `SAME_CAUSE` trials in a row."""
+        """The whole error, once it ended `SAME_CAUSE` trials in a row, or one where the disk is full."""
 
     def on_trial_result(
         self, iteration: int, trials: list[RayTrial], trial: RayTrial, result: dict[str, Any], **_info: Any
@@ -39,8 +44,10 @@ class Failures(Callback, Stopper):  # type: ignore[misc]
     def on_trial_recover(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
         """An attempt failed, and another will be made: its cause goes into the trial's folder."""
         error = _error(trial)
-        if _NODE_DIED in error:
+        if _NODE_DIED.search(error):
             trial.run_metadata.num_failures -= 1
+        if _NO_ROOM in error:
+            self.repeated = error
         with self._search.trial(trial.config["trial"]).attempts.open("a") as file:
             file.write(f"{error}\n")
 
@@ -48,7 +55,7 @@ class Failures(Callback, Stopper):  # type: ignore[misc]
         error = _error(trial)
         write_whole(self._search.trial(trial.config["trial"]).error, error)
         self._causes = [each for each in self._causes if each == cause_of(error)] + [cause_of(error)]
-        if len(self._causes) >= SAME_CAUSE:
+        if len(self._causes) >= SAME_CAUSE or _NO_ROOM in error:
             self.repeated = error
 
     def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:

@@ -11,7 +11,7 @@ from ray.exceptions import RaySystemError
 from ray.tune import TuneError
 
 from cluster.plan import Plan
-from cluster.session import _failures_explained
+from cluster.session import explained
 from cluster.tuner import SearchFailed
 from trainables.layout import SearchFolder
 
@@ -23,7 +23,7 @@ FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "OUT/rungs.json")
     "error", [FULL, TuneError(f"Traceback: ...\nOSError: {FULL}\n"), SearchFailed(f"A fold failed:\nOSError: {FULL}")]
 )
 def test_a_full_disk_is_said_and_how_to_go_on(error: Exception) -> None:
-    with pytest.raises(SearchFailed) as caught, _failures_explained(PLAN):
+    with pytest.raises(SearchFailed) as caught, explained(PLAN):
         raise error
     assert "The disk of OUT is full" in str(caught.value)
     assert "python search.py --out OUT --resume" in str(caught.value)
@@ -33,11 +33,11 @@ def test_a_full_disk_is_said_and_how_to_go_on(error: Exception) -> None:
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOENT, "No such file"), SearchFailed("no"), TuneError("a bug")])
 def test_other_errors_stay_what_they_are(error: Exception) -> None:
-    with pytest.raises(type(error)) as caught, _failures_explained(PLAN):
+    with pytest.raises(type(error)) as caught, explained(PLAN):
         raise error
     assert caught.value is error
 
 
 def test_ray_s_own_failures_end_the_search() -> None:
-    with pytest.raises(SearchFailed, match=r"--resume goes on.* it is gone"), _failures_explained(PLAN):
+    with pytest.raises(SearchFailed, match=r"--resume goes on.* it is gone"), explained(PLAN):
         raise RaySystemError("it is gone")
