@@ -16,8 +16,6 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -31,8 +29,6 @@ from cluster.flags import read_flags
 from cluster.identity import begin
 from cluster.lock import held
 from cluster.plan import make_plan
-from cluster.session import explained
-from cluster.tuner import SearchFailed
 from trainables.data.images import read_image
 from trainables.data.kaggle import load_data
 from trainables.layout import SearchFolder, save_json
@@ -721,12 +717,3 @@ def test_a_row_that_lacks_or_says_something_else_is_found_out() -> None:
 
 def test_there_are_forty_cases_and_more() -> None:
     assert len(REFUSED) >= 40
-
-
-def test_a_disk_that_fills_up_in_a_search_is_said_in_a_line(tmp_path: Path) -> None:
-    plan: Any = SimpleNamespace(search=SearchFolder(tmp_path), command="python search.py")
-    said = r"is full, or cannot be written; .*\n  python search.py --resume\nThe cause: .*No space left on device"
-    with pytest.raises(SearchFailed, match=said), explained(plan):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with pytest.raises(ConnectionError), explained(plan):
-        raise ConnectionError("of something else")
