@@ -154,7 +154,7 @@ def test_a_time_budget_keeps_what_promotion_takes(
             ((spent - 1) // 6, (spent - 1) % 6 + 1) if spent <= 12 else (1 + (spent - 11) // 2, spent % 2 or 2)
         )
         report(plan, spending, number, epoch, value=0.5 + number / 10)
-    stopping, promotion, closing = 3, 2 * 6 * 2, 6
+    stopping, promotion, closing = 3, 1.03 * 2 * 6 * 2, 6
     assert spending.seconds() + stopping + promotion + closing == pytest.approx(100, abs=4)
 
 
@@ -178,6 +178,22 @@ def test_a_small_time_budget_promotes_fewer_and_searches_longer(
     report(plan, spending, 2, 1, seconds=10.0)
     assert spending.stop_all()
     assert spending.afforded([0, 1]) == [0]
+
+
+def test_who_is_about_to_lead_is_paid_for(stripes: Path, tmp_path: Path) -> None:
+    """Trial 1 is twice as slow, and at its third epoch better than trial 0 was at its own; trial 2 is worse."""
+    plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "1000s")
+    spending = Spending(plan, Slots(3, 1, 0.0))
+    spending.open_search()
+    for epoch in range(1, 7):
+        report(plan, spending, 0, epoch, value=0.5, seconds=10.0)
+    ended: Any = SimpleNamespace(config={"trial": 0})
+    spending.on_trial_complete(0, [], ended)
+    for number, value, seconds in ((2, 0.6, 40.0), (1, 0.4, 20.0)):
+        for epoch in range(1, 4):
+            report(plan, spending, number, epoch, value, seconds)
+    assert [member.number for member in spending._first] == [0, 1]
+    assert [member.number for member in spending._expected] == [1, 0]
 
 
 def test_who_is_cut_is_worth_its_last_whole_epoch(stripes: Path, tmp_path: Path) -> None:
