@@ -82,7 +82,7 @@ class Member:
 
     number: int
     training_s: tuple[float, ...]
-    """Of each fold that is not trained to its end."""
+    """Of each fold; 0 where it is trained to its end."""
     epochs: int
     """In all of those."""
     prediction_s: tuple[float, ...]
@@ -97,21 +97,36 @@ def makespan(durations: Iterable[float], slots: int) -> float:
     return max(free)
 
 
-def finishing_s(members: Sequence[Member], slots: int, start_s: float, turnover_s: float) -> float:
-    """Seconds of promotion and prediction: a worker's start, then every fold and net with a turnover each."""
-    trainings = [each + turnover_s for member in members for each in member.training_s]
-    predictions = [each + turnover_s for member in members for each in member.prediction_s]
-    begun = start_s if trainings or predictions else 0.0
-    return begun + makespan(trainings, slots) + makespan(predictions, slots)
+@dataclass(frozen=True)
+class Pipeline:
+    """How promotion runs: what its tasks share."""
 
+    slots: int
+    stages: tuple[range, ...]
+    """Folds that are trained side by side, and wait for those before them."""
+    start_s: float
+    """Of the first worker."""
+    turnover_s: float
+    """From task to task."""
 
-def affordable(members: Sequence[Member], left_s: float, slots: int, start_s: float, turnover_s: float) -> list[int]:
-    """The numbers of those that can be finished in `left_s` seconds, best first; the first one in any case.
+    def finishing_s(self, members: Sequence[Member]) -> float:
+        """Seconds of promotion and prediction: a worker's start, then every fold and net with a turnover each."""
+        stages = [
+            [m.training_s[fold] for m in members for fold in stage if m.training_s[fold]] for stage in self.stages
+        ]
+        predictions = [each for member in members for each in member.prediction_s]
+        spans = [
+            makespan([each + self.turnover_s for each in tasks if each], self.slots) for tasks in (*stages, predictions)
+        ]
+        return self.start_s + sum(spans) if any(spans) else 0.0
 
-    One that is too slow is passed over, and those behind it may fit.
-    """
-    taken = list(members[:1])
-    for member in members[1:]:
-        if finishing_s([*taken, member], slots, start_s, turnover_s) <= left_s:
-            taken.append(member)
-    return [member.number for member in taken]
+    def affordable(self, members: Sequence[Member], left_s: float) -> list[int]:
+        """The numbers of those that can be finished in `left_s` seconds, best first; the first one in any case.
+
+        One that is too slow is passed over, and those behind it may fit. Who costs nothing more fits always.
+        """
+        taken = list(members[:1])
+        for member in members[1:]:
+            if self.finishing_s([*taken, member]) <= max(left_s, self.finishing_s(taken)):
+                taken.append(member)
+        return [member.number for member in taken]

@@ -99,7 +99,8 @@ def check_numbers(flags: argparse.Namespace, space: Space) -> None:
     if flags.gpus_per_trial is not None and not 0 <= flags.gpus_per_trial < math.inf:  # NaN is refused too
         problems.append(f"--gpus-per-trial must be a number of at least 0, got {flags.gpus_per_trial:g}")
     trials, promote = flags.trials or space.trials, flags.promote or space.promote
-    if promote > trials:
+    counted = flags.trials or space.grid or not (flags.time_budget or flags.epoch_budget)
+    if counted and promote > trials:
         problems.append(f"--promote must not exceed --trials, got --promote {promote} and --trials {trials}")
     if flags.resume and flags.out is None:
         problems.append("--resume needs --out, the search to go on with")

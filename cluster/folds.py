@@ -10,11 +10,12 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
+from cluster.failures import ATTEMPTS_AFTER_A_CRASH
 from cluster.plan import Plan
-from cluster.promotion import best, losers, ruled_out, standings
+from cluster.promotion import best, ruled_out, standings
 from cluster.resources import Slots
 from cluster.spending import Spending
-from cluster.tuner import ATTEMPTS_AFTER_A_CRASH, SearchFailed
+from cluster.tuner import SearchFailed
 from trainables.bar import bar
 from trainables.comparison import compare
 from trainables.data.kaggle import load_data
@@ -38,11 +39,9 @@ def promote(plan: Plan, slots: Slots, spending: Spending, trials: list[Trial]) -
     """
     promoted = spending.afforded(_stand(plan, trials))
     _keep_probs_of_the_search(plan, promoted)
-    for number in losers(trials, plan.promote, plan.metric):
-        for fold in range(plan.folds.count):  # of a longer search, one that was promoted may be a loser now
-            plan.search.trial(number).fold(fold).forget_weights()
+    _forget_losers(plan, trials)
     members, dropped = promoted, {}
-    for folds in _stages(plan):
+    for folds in plan.stages:
         _train_folds(plan, slots, spending, members, folds)
         members = _whole(plan, members, folds.stop)
         for number in _ruled_out(plan, members, folds.stop) if plan.adaptive else []:
@@ -53,10 +52,14 @@ def promote(plan: Plan, slots: Slots, spending: Spending, trials: list[Trial]) -
     return members
 
 
-def _stages(plan: Plan) -> list[range]:
-    """Folds that are trained side by side. The first two together: fold 0 chose the members and rules out nobody."""
-    count = plan.folds.count
-    return [range(0, 2), *(range(fold, fold + 1) for fold in range(2, count))] if plan.adaptive else [range(count)]
+def _forget_losers(plan: Plan, trials: list[Trial]) -> None:
+    """By what the search decided: who is trained again after a loss of files may look worse than it was."""
+    ranked = [row["trial"] for row in load_json(plan.search.standings)]
+    gone = {*ranked[plan.promote :], *(trial.number for trial in trials if trial.status == "diverged")}
+    for trial in trials:
+        if trial.number in gone and trial.status != "cut":  # a greater budget may go on with it
+            for fold in range(plan.folds.count):  # of a longer search, one that was promoted may be a loser now
+                plan.search.trial(trial.number).fold(fold).forget_weights()
 
 
 def _train_folds(plan: Plan, slots: Slots, spending: Spending, members: list[int], folds: range) -> None:
@@ -69,7 +72,8 @@ def _train_folds(plan: Plan, slots: Slots, spending: Spending, members: list[int
 
     def given_up(left: list[Any]) -> list[Any]:
         spending.look()
-        wanted = [number for number in members if all(of[task] != number for task in left)] or members[:1]
+        whole = [number for number in members if all(of[task] != number for task in left)]
+        wanted = whole or members[:1]
         return [task for task in left if of[task] not in wanted] if spending.training_must_end(wanted) else []
 
     of_folds = f", folds {folds[0]}-{folds[-1]}" if plan.adaptive else ""
@@ -98,11 +102,15 @@ def _ruled_out(plan: Plan, members: list[int], count: int) -> list[int]:
 
 
 def _stand(plan: Plan, trials: list[Trial]) -> list[int]:
-    """Who is promoted, decided once: a promoted trial that goes on is no longer what was compared."""
+    """Who is promoted, decided once: a promoted trial that goes on is no longer what was compared.
+
+    Anew where the search went on since: with trials that were not compared, or further than they were.
+    """
     judged = standings(trials, plan.metric)
     ranked = best(judged, len(judged))
-    known = load_json(plan.search.standings) if plan.search.standings.exists() else []
-    if {row["trial"] for row in known} != set(ranked):
+    stored = load_json(plan.search.standings) if plan.search.standings.exists() else []
+    known = {row["trial"]: row["epoch"] for row in stored}
+    if any(standing.epoch > known.get(standing.number, -1) for standing in judged):
         labels = plan.data.labels[plan.folds.split(0)[1]]
         probs = {number: _probs_of_the_search(plan, number) for number in ranked}
         goods = {number: goods_by_image(plan.metric, each, labels) for number, each in probs.items()}
@@ -128,7 +136,7 @@ def _keep_probs_of_the_search(plan: Plan, promoted: list[int]) -> None:
             save_array(folder.search_probs, load_array(folder.pred_probs))
 
 
-def predict_test(plan: Plan, slots: Slots, members: list[int], best_trial: int) -> None:
+def predict_test(plan: Plan, slots: Slots, spending: Spending, members: list[int], best_trial: int) -> None:
     """Predict the test images with every fold net of the ensemble's members, and with the best trial's first."""
     pairs = [(number, fold) for number in members for fold in range(plan.folds.count)]
     pairs = list(dict.fromkeys([*pairs, (best_trial, 0)]))
@@ -139,7 +147,12 @@ def predict_test(plan: Plan, slots: Slots, members: list[int], best_trial: int) 
             for number, fold in pairs
             if not plan.search.trial(number).fold(fold).test_probs.exists()
         ]
-        _wait(tasks, lambda done: update(done, len(tasks)))
+
+        def look(done: int) -> None:
+            spending.look()
+            update(done, len(tasks))
+
+        _wait(tasks, look)
 
 
 def _remote(function: Callable[..., None], slots: Slots) -> Any:

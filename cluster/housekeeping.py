@@ -7,17 +7,25 @@ from typing import Any
 from ray.tune import Callback
 from ray.tune.experiment import Trial as RayTrial
 
+from cluster.plan import Plan
 from cluster.promotion import losers
-from trainables.layout import SearchFolder
-from trainables.trial import load_trials
+from cluster.searcher import Proposals
 
 
 class Housekeeping(Callback):  # type: ignore[misc]
     """After every trial that ends, at most `promote` of those that have ended keep their weights."""
 
-    def __init__(self, search: SearchFolder, promote: int, metric: str) -> None:
-        self._search, self._promote, self._metric = search, promote, metric
+    def __init__(self, plan: Plan, proposals: Proposals) -> None:
+        self._plan, self._proposals = plan, proposals
+        self._gone: set[int] = set()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Ray Tune pickles its callbacks beside the experiment; nothing of this one is wanted there."""
+        return {}
 
     def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
-        for number in losers(load_trials(self._search), self._promote, self._metric):
-            self._search.trial(number).fold(0).forget_weights()
+        """Ray tells the searcher first, so that its trials have the one that ended."""
+        lost = set(losers(self._proposals.ended, self._plan.promote, self._plan.metric))
+        for number in lost - self._gone:
+            self._plan.search.trial(number).fold(0).forget_weights()
+        self._gone |= lost

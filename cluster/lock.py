@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -10,10 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from cluster.out import unwritable
+from cluster.out import NO_ROOM, unwritable
 from search_spaces import InputError
-
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 @contextmanager
@@ -41,7 +38,7 @@ def _taken(path: Path) -> TextIO:
         file.write(f"process {os.getpid()} on {os.uname().nodename}\n")
         file.flush()
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        if error.errno not in NO_ROOM:
             raise
         raise unwritable(path.parent, error) from error
     return file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -10,6 +11,9 @@ from search_spaces import InputError
 from search_spaces.errors import together
 from trainables.layout import SearchFolder, load_object, load_rows
 from trainables.trial import load_recipe
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What the system says of a disk that takes no more, or nothing at all."""
 
 _PROBE_BYTES = 1 << 20
 """Less than any search needs."""
@@ -49,6 +53,11 @@ def check_writable(folder: Path, flag: str = "--out") -> None:
             file.flush()
     except OSError as error:
         raise unwritable(folder, error, flag) from None
+
+
+def says_no_room(line: str) -> bool:
+    """Whether an error's text, which is all that Ray hands on, is of such a disk."""
+    return any(os.strerror(code) in line for code in NO_ROOM)
 
 
 def unwritable(folder: Path, error: OSError, flag: str = "--out") -> InputError:

@@ -6,6 +6,7 @@ import argparse
 import tempfile
 import time
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,12 @@ class Plan:
         """After which a trial is scored at every TTA count."""
         return frozenset((*self.rungs, self.epochs))
 
+    @property
+    def stages(self) -> tuple[range, ...]:
+        """Folds that promotion trains side by side. Fold 0 chose the members and rules out nobody: fold 1 joins it."""
+        count = self.folds.count
+        return (range(0, 2), *(range(fold, fold + 1) for fold in range(2, count))) if self.adaptive else (range(count),)
+
     def setting(self, slots: Slots) -> Setting:
         """What every training of this search shares."""
         return Setting(
@@ -100,7 +107,7 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
     search = SearchFolder(out.resolve())
     check_out(search, flags.resume)
     trials = flags.trials or (None if budget and not space.grid else space.trials)
-    recipes = space.recipes(trials or space.trials, flags.seed)
+    recipes = space.recipes(trials, flags.seed) if trials else list(islice(space.stream(flags.seed), space.trials))
     together(
         lambda: check_backbones(space.values("backbone"), bool(space.fields.get("pretrained")) and not flags.weights),
         lambda: check_recipes(recipes, flags.weights),

@@ -76,7 +76,8 @@ class SearchProgress(Callback):  # type: ignore[misc]
         self._note(trial, ended)
 
     def on_trial_error(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
-        self._note(trial, "failed")
+        given_up = self._search.trial(trial.config["trial"]).error.exists()
+        self._note(trial, "failed" if given_up else "unfinished")
 
     def on_experiment_end(self, trials: list[RayTrial], **_info: Any) -> None:
         if self._live:
@@ -90,7 +91,7 @@ class SearchProgress(Callback):  # type: ignore[misc]
         self._seen[number].status = status
         if self._live:
             self._live.update(self._drawn())
-        elif self._plain and status != "running":
+        elif self._plain and status not in _GO_ON:
             print(self._line(number), flush=True)
 
     def _line(self, number: int) -> str:

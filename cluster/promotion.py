@@ -58,12 +58,10 @@ def ruled_out(pred_probs: Mapping[int, Probs], labels: Labels, metric: str) -> l
 def losers(trials: Sequence[Trial], promote: int, metric: str) -> list[int]:
     """The trials that have ended and cannot be promoted any more, whatever those do that have not.
 
-    A further trial moves nobody up. One that failed is tried again, and is no loser yet.
+    A further trial moves nobody up. One that failed is tried again, and one that a budget cut may go on: no losers yet.
     """
     kept = best(standings(trials, metric), promote)
-    return [
-        trial.number for trial in trials if (trial.judged or trial.status == "diverged") and trial.number not in kept
-    ]
+    return [t.number for t in trials if t.status in ("finished", "stopped", "diverged") and t.number not in kept]
 
 
 def standings(trials: Sequence[Trial], metric: str) -> list[Standing]:

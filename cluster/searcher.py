@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -31,13 +33,19 @@ class Proposals(Searcher):  # type: ignore[misc]
         self._ended = {trial.number: trial for trial in trials if trial.status != "unfinished"}
         self._running: dict[str, int] = {}
         self._stream = plan.space.stream(plan.seed)
-        self._keys = {trial.recipe.training_key() for trial in trials}
+        self._keys = {self._key(trial.recipe) for trial in trials}
+        self._exhausted = False
         self.finished = False
         """Whether no further trial is wanted; False after an interruption."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray Tune pickles its searcher beside the experiment; nothing of this one is wanted there."""
         return {}
+
+    @property
+    def ended(self) -> list[Trial]:
+        """The trials that have ended, as they were then."""
+        return list(self._ended.values())
 
     def suggest(self, trial_id: str) -> dict[str, int] | str | None:
         """Ray asks for a trial: its number; None to be asked again once one has ended; or that there are no more."""
@@ -50,7 +58,13 @@ class Proposals(Searcher):  # type: ignore[misc]
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         number = self._running.pop(trial_id)
-        self._ended[number] = load_trial(self._plan.search, number)
+        trial = load_trial(self._plan.search, number)
+        self._ended[number] = replace(trial, status="failed") if error else trial
+
+    def try_again(self, number: int) -> None:
+        """A trial that has failed is next."""
+        del self._ended[number]
+        self._waiting.insert(0, number)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the trials' folders have it all."""
@@ -59,6 +73,8 @@ class Proposals(Searcher):  # type: ignore[misc]
         """Nothing: the trials' folders have it all."""
 
     def _another(self) -> int | None:
+        if self._exhausted:
+            return None
         begun = {*self._ended, *self._running.values()}
         asked, number = self._plan.trials, next(number for number in count() if number not in begun)
         if asked is not None:
@@ -67,8 +83,9 @@ class Proposals(Searcher):  # type: ignore[misc]
                 return None
         recipe = self._recipe(number)
         if recipe is None:
+            self._exhausted = True
             return None
-        self._keys.add(recipe.training_key())
+        self._keys.add(self._key(recipe))
         save_json(self._plan.search.trial(number).recipe, recipe.to_dict())
         return number
 
@@ -79,7 +96,11 @@ class Proposals(Searcher):  # type: ignore[misc]
             recipe = tpe.suggested(plan.space, plan.seed, number, self._known(), plan.metric)
             if recipe is not None:
                 return recipe
-        return next((recipe for recipe in self._stream if recipe.training_key() not in self._keys), None)
+        return next((recipe for recipe in self._stream if self._key(recipe) not in self._keys), None)
+
+    def _key(self, recipe: Recipe) -> str:
+        """Equal for trials that need not both be run; a grid has what was asked for."""
+        return recipe.training_key() if not self._plan.space.grid else json.dumps(recipe.to_dict(), sort_keys=True)
 
     def _known(self) -> list[Trial]:
         """The trials that are begun, by number."""

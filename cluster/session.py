@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import ray
 from ray.tune import TuneError
 
 from cluster.lock import held
+from cluster.out import says_no_room
 from cluster.plan import Plan
 from cluster.resources import Slots, slots
 from cluster.snapshot import frozen
@@ -25,7 +25,9 @@ _TRIALS_OF_A_BUDGET = 64
 # Ray's cluster launcher leaves it on the head node, where `ray submit` runs the driver.
 _AUTOSCALED = Path("~/ray_bootstrap_config.yaml").expanduser()
 
-_NO_ROOM = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)]
+_PATIENCE = {"TUNE_FUNCTION_THREAD_TIMEOUT_S": "600"}
+"""A stopped training may take long to close its files. A worker that gives up on that (after 2 s, by default) loses its
+next trial, and nobody is told: the search would wait for it for ever."""
 
 
 @contextmanager
@@ -46,7 +48,7 @@ def session(plan: Plan) -> Iterator[tuple[Slots, Spending]]:
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
-                runtime_env={"working_dir": str(code)},
+                runtime_env={"working_dir": str(code), "env_vars": _PATIENCE},
             )
         try:
             found = _slots(plan)
@@ -75,7 +77,7 @@ def explained(plan: Plan) -> Iterator[None]:
 
 def _no_room(error: Exception) -> str | None:
     """The line of an error that says that nothing can be written. Ray hands on what others raised as text."""
-    lines = [line.strip() for line in str(error).splitlines() if any(words in line for words in _NO_ROOM)]
+    lines = [line.strip() for line in str(error).splitlines() if says_no_room(line)]
     return lines[-1] if lines else None
 
 

@@ -13,7 +13,7 @@ import psutil
 from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial as RayTrial
 
-from cluster.budget import Budget, Member, affordable, finishing_s, pace_of
+from cluster.budget import Budget, Member, Pipeline, pace_of
 from cluster.plan import Plan
 from cluster.promotion import Standing, best
 from cluster.resources import Slots
@@ -60,6 +60,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         self._ready: dict[int, float] = {}
         self._turnovers: list[float] = []
         self._running: set[int] = set()
+        self._counted: dict[int, int] = {}
         self._first: list[Member] = []
         self._expected: list[Member] = []
 
@@ -84,12 +85,15 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
     def open_search(self) -> None:
         """Before the trials: those that an earlier, smaller budget cut short go on."""
         if self._ended_for and self._plan.budget.covers_more_than(self._ended_for):
+            for number in self._cut:  # what it was worth then is not what it will be worth
+                self._plan.search.trial(int(number)).fold(0).search_probs.unlink(missing_ok=True)
             self._ended_for, self._cut = None, {}
         self._save()
         trials = load_trials(self._plan.search)
         for trial in trials:
             if trial.epoch and trial.status not in ("diverged", "failed"):
                 self._stands(trial.number, trial.epoch, trial.last(self._plan.metric))
+        self._counted = {trial.number: trial.epoch for trial in trials}
         every_fold = (self._plan.search.trial(t.number).fold(f) for t in trials for f in range(self._plan.folds.count))
         self._epochs = sum(len(load_epochs(folder)) for folder in every_fold)
         self._began = time.monotonic()
@@ -100,8 +104,10 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         if not self.over:
             return
         labels = self._plan.data.labels[self._plan.folds.split(0)[1]]
+        standings = self._plan.search.standings
+        compared = {row["trial"] for row in load_json(standings)} if standings.exists() else set()
         for trial in load_trials(self._plan.search):
-            if trial.status == "unfinished":
+            if trial.status == "unfinished" and trial.number not in compared:
                 probs = self._plan.search.trial(trial.number).fold(0).pred_probs
                 metric = self._plan.metric
                 # Killed between two files, predictions may be of the epoch after: then the trial is worth nothing.
@@ -118,7 +124,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
             return list(promoted)
         members = [self._member(number) for number in promoted]
         left_s = self._left_s() + _TOLERANCE * self._plan.budget.seconds
-        taken = affordable(members, left_s, self._slots.concurrent, self._start_s, self._turnover_s)
+        taken = self._pipeline.affordable(members, left_s)
         for number in promoted:
             if number not in taken:
                 print(f"note: trial {number:03d} is not promoted: its folds would take longer than the time budget")
@@ -129,8 +135,9 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         if self._plan.budget.seconds is None:
             return False
         members = [self._member(number) for number in promoted]
-        predicting = [Member(each.number, (), 0, each.prediction_s) for each in members]
-        return self._left_s() < finishing_s(predicting, self._slots.concurrent, 0.0, self._turnover_s)
+        trained = (0.0,) * self._plan.folds.count
+        predicting = [Member(each.number, trained, 0, each.prediction_s) for each in members]
+        return self._left_s() < self._pipeline.finishing_s(predicting) - self._start_s
 
     # Ray Tune's side.
 
@@ -142,19 +149,26 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         self._running.discard(trial.config["trial"])
 
     def on_trial_error(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
+        """It may be the last attempt; where it is not, the next one reports again."""
         self._running.discard(trial.config["trial"])
+        self._standings.pop(trial.config["trial"], None)
+        self._estimate()
+
+    def on_step_end(self, iteration: int, trials: list[RayTrial], **_info: Any) -> None:
+        self.look()
 
     def on_trial_result(
         self, iteration: int, trials: list[RayTrial], trial: RayTrial, result: dict[str, Any], **_info: Any
     ) -> None:
         number, epoch = trial.config["trial"], result["epoch"]
-        known = self._standings.get(number)
+        if epoch > self._counted.get(number, 0):
+            self._counted[number] = epoch
+            self._epochs += 1
+            self._note_delay(number, result["seconds"])
         if result["diverged"]:
             self._standings.pop(number, None)
-        elif not known or epoch > known.epoch:
+        else:
             self._stands(number, epoch, result[self._plan.metric])
-            self._note_delay(number, result["seconds"])
-            self._epochs += 1
         self._estimate()
         self.look()
 
@@ -172,10 +186,11 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
     def _note_delay(self, number: int, seconds: float) -> None:
         """How long a worker took to begin, besides the epoch itself."""
         now = time.monotonic()
+        ready = self._ready.pop(number, None)
         if not self._start_s:
             self._start_s = max(0.0, now - self._began - seconds)
-        elif number in self._ready:
-            self._turnovers.append(max(0.0, now - self._ready.pop(number) - seconds))
+        elif ready is not None:
+            self._turnovers.append(max(0.0, now - ready - seconds))
             self._turnover_s = median(self._turnovers)
 
     def _stands(self, number: int, epoch: int, value: float) -> None:
@@ -203,15 +218,20 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
 
     def _to_come_s(self, budget_s: float) -> float:
         """Of promotion and prediction, for those that would be promoted, or as many as do not take most of the time."""
-        costs = self._slots.concurrent, self._start_s, self._turnover_s
-        taken = affordable(self._expected, _PROMOTION_AT_MOST * budget_s, *costs)
+        taken = self._pipeline.affordable(self._expected, _PROMOTION_AT_MOST * budget_s)
         members = [member for member in self._expected if member.number in taken]
-        return _STOPPING_S + _MARGIN * finishing_s(members, *costs)
+        return _STOPPING_S + _MARGIN * self._pipeline.finishing_s(members)
+
+    @property
+    def _pipeline(self) -> Pipeline:
+        return Pipeline(self._slots.concurrent, self._plan.stages, self._start_s, self._turnover_s)
 
     def _reached(self) -> bool:
-        if not self._first:  # nothing to promote yet: a budget too small for one epoch is overspent
-            return False
         budget, slots = self._plan.budget, self._slots.concurrent
+        if not self._first:  # nothing to promote yet, and maybe never: where all diverge, the budget itself is the end
+            return (budget.seconds is not None and self._left_s() <= 0) or (
+                budget.epochs is not None and self._epochs >= budget.epochs
+            )
         if budget.seconds is not None and self._left_s() <= self._to_come_s(budget.seconds):
             return True
         if budget.epochs is None:
@@ -231,7 +251,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         folders = [trial.fold(fold) for fold in range(plan.folds.count)]
         rows = [load_epochs(folder).to_dict("records") for folder in folders]
         pace = pace_of(rows[0], plan.scored_epochs, len(plan.folds.split(0)[1]), recipe.tta_count)
-        left = [range(len(done) + 1, recipe.epochs + 1) for done in rows if len(done) < recipe.epochs]
+        left = [range(len(done) + 1, recipe.epochs + 1) for done in rows]
         net_s = len(plan.data.test_ids) * recipe.tta_count * pace.view_s
         return Member(
             number,

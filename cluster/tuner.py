@@ -21,9 +21,6 @@ from trainables.layout import load_json
 from trainables.ray_trial import run_trial
 from trainables.trial import Trial, load_epochs, load_trials
 
-ATTEMPTS_AFTER_A_CRASH = 2
-"""Without an epoch in between."""
-
 
 class SearchFailed(RuntimeError):
     """No trial could be judged, or the search was interrupted. Nothing that was trained is lost."""
@@ -37,10 +34,12 @@ def search(plan: Plan, slots: Slots, spending: Spending) -> list[Trial]:
     replaced by further recipes.
     """
     table = _rungs(plan)
-    for number in plan.search.trial_numbers():
-        plan.search.trial(number).error.unlink(missing_ok=True)
     spending.open_search()
-    proposals, failures = Proposals(plan), Failures(plan.search)
+    if not spending.over:
+        for number in plan.search.trial_numbers():
+            plan.search.trial(number).error.unlink(missing_ok=True)
+    proposals = Proposals(plan)
+    failures = Failures(plan.search, proposals)
     if not spending.over:
         _tune(plan, slots, table, proposals, failures, spending)
     spending.close_search()
@@ -93,9 +92,9 @@ def _tune(
         run_config=RunConfig(
             name=time.strftime("%Y%m%d-%H%M%S"),
             storage_path=str(plan.search.ray),
-            callbacks=[progress, failures, spending, Housekeeping(plan.search, plan.promote, plan.metric)],
+            callbacks=[failures, progress, spending, Housekeeping(plan, proposals)],
             stop=CombinedStopper(failures, spending),
-            failure_config=FailureConfig(max_failures=ATTEMPTS_AFTER_A_CRASH),
+            failure_config=FailureConfig(max_failures=0),  # `failures` has them tried again
             verbose=0,
         ),
     ).fit()
@@ -116,5 +115,9 @@ def _check_ended(plan: Plan, trials: list[Trial], repeated: str | None, ended: b
         raise SearchFailed(f"The search was interrupted before its last trial; go on with:\n  {resume}")
     if not any(trial.judged for trial in trials):
         failed = [trial for trial in trials if trial.status == "failed"]
-        cause = plan.search.trial(failed[0].number).error.read_text() if failed else "every trial diverged"
+        cause = (
+            plan.search.trial(failed[0].number).error.read_text()
+            if failed
+            else "they diverged, or were cut before their first epoch"
+        )
         raise SearchFailed(f"None of {len(trials)} trials could be judged. The first cause:\n{cause}")

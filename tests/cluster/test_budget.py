@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cluster.budget import Budget, Member, Pace, affordable, finishing_s, makespan, pace_of, seconds_of
+from cluster.budget import Budget, Member, Pace, Pipeline, makespan, pace_of, seconds_of
 from cluster.flags import read_flags
 from cluster.plan import Plan, make_plan
 from cluster.resources import Slots
@@ -75,17 +75,30 @@ def test_the_pace_keeps_plain_and_scored_epochs_apart() -> None:
 
 
 def test_what_follows_is_a_start_then_folds_then_nets() -> None:
-    member = Member(0, (10.0, 20.0, 20.0), 50, (3.0, 3.0))
-    assert finishing_s([member], slots=1, start_s=5.0, turnover_s=1.0) == 5 + 53 + 8
-    assert finishing_s([member], slots=2, start_s=5.0, turnover_s=1.0) == 5 + (11 + 21) + 4
-    assert finishing_s([Member(0, (), 0, ())], 2, 5.0, 1.0) == 0
+    member = Member(0, (10.0, 20.0, 20.0, 0.0), 50, (3.0, 3.0))
+    together, one_by_one = (range(4),), (range(2), range(2, 3), range(3, 4))
+    assert Pipeline(1, together, 5.0, 1.0).finishing_s([member]) == 5 + 53 + 8
+    assert Pipeline(2, together, 5.0, 1.0).finishing_s([member]) == 5 + (11 + 21) + 4
+    assert Pipeline(3, together, 5.0, 1.0).finishing_s([member]) == 5 + 21 + 4
+    assert Pipeline(3, one_by_one, 5.0, 1.0).finishing_s([member]) == 5 + 21 + 21 + 4, "adaptive promotion waits"
+    assert Pipeline(2, together, 5.0, 1.0).finishing_s([Member(0, (0.0,) * 4, 0, ())]) == 0
 
 
 def test_who_is_too_slow_is_passed_over_but_never_the_first() -> None:
     members = [Member(7, (50.0,), 5, ()), Member(3, (500.0,), 5, ()), Member(4, (40.0,), 5, ())]
-    assert affordable(members, 100.0, 1, 0.0, 0.0) == [7, 4]
-    assert affordable(members, 10.0, 1, 0.0, 0.0) == [7]
-    assert affordable(members, 1000.0, 1, 0.0, 0.0) == [7, 3, 4]
+    alone = Pipeline(1, (range(1),), 0.0, 0.0)
+    assert alone.affordable(members, 100.0) == [7, 4]
+    assert alone.affordable(members, 10.0) == [7]
+    assert alone.affordable(members, 1000.0) == [7, 3, 4]
+
+
+def test_who_is_whole_costs_nothing_and_is_never_dropped() -> None:
+    """A finished search that is resumed has no time left, and nothing to do either."""
+    whole = [Member(number, (0.0, 0.0), 0, ()) for number in (7, 3)]
+    pipeline = Pipeline(2, (range(2),), 5.0, 1.0)
+    assert pipeline.affordable(whole, -60.0) == [7, 3]
+    assert pipeline.affordable([Member(7, (0.0, 9.0), 5, ()), whole[1]], -60.0) == [7, 3]
+    assert pipeline.affordable([*whole, Member(4, (9.0, 0.0), 5, ())], -60.0) == [7, 3]
 
 
 # A search whose trials report by hand.
@@ -98,12 +111,20 @@ def plan_with(stripes: Path, out: Path, *budget: str) -> Plan:
     return made
 
 
-def report(plan: Plan, spending: Spending, number: int, epoch: int, value: float = 0.5, seconds: float = 2.0) -> None:
+def report(
+    plan: Plan,
+    spending: Spending,
+    number: int,
+    epoch: int,
+    value: float = 0.5,
+    seconds: float = 2.0,
+    diverged: bool = False,
+) -> None:
     """An epoch ends: its row is in the trial's folder, and Ray tells."""
     trial = plan.search.trial(number)
     if epoch == 1:
         save_json(trial.recipe, plan.space.recipes(number + 1, 0)[number].to_dict())
-    row = {"seconds": seconds, "score_s": 0.1, METRIC: value, "diverged": False}
+    row = {"seconds": seconds, "score_s": 0.1, METRIC: value, "diverged": diverged}
     rows = [{"epoch": each, **row} for each in range(1, epoch + 1)]
     write_whole(trial.fold(0).metrics, pd.DataFrame(rows).to_csv(index=False))
     fake: Any = SimpleNamespace(config={"trial": number})
@@ -194,6 +215,15 @@ def test_who_is_about_to_lead_is_paid_for(stripes: Path, tmp_path: Path) -> None
             report(plan, spending, number, epoch, value, seconds)
     assert [member.number for member in spending._first] == [0, 1]
     assert [member.number for member in spending._expected] == [1, 0]
+
+
+def test_where_every_trial_diverges_the_budget_itself_is_the_end(stripes: Path, tmp_path: Path) -> None:
+    spending = Spending(plan_with(stripes, tmp_path / "OUT", "--epoch-budget", "30"), Slots(1, 1, 0.0))
+    spending.open_search()
+    for number in range(30):
+        assert not spending.stop_all()
+        report(spending._plan, spending, number, 1, value=float("nan"), diverged=True)
+    assert spending.stop_all()
 
 
 def test_who_is_cut_is_worth_its_last_whole_epoch(stripes: Path, tmp_path: Path) -> None:
