@@ -65,10 +65,11 @@ if any("default_worker" in word for word in sys.argv):
 """
 
 
-def test_one_cause_again_and_again_ends_the_search(command: Command, tmp_path: Path) -> None:
+def test_one_cause_again_and_again_ends_the_search(command: Command, tmp_path: Path, stripes: Path) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(BROKEN)
-    flags = ("--trials", "8", "--epochs", "2", "--promote", "1", "--folds", "2", "--concurrent", "1", "--quiet")
+    flags = ("--trials", "4", "--epochs", "2", "--promote", "1", "--folds", "2", "--concurrent", "1", "--quiet")
+    flags = ("--data", str(stripes), *flags)
     out = tmp_path / "OUT"
     done = command("search.py", "--out", out, *flags, PYTHONPATH=str(tmp_path / "site"))
     assert done.returncode == 1
