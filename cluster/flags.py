@@ -85,6 +85,7 @@ def _how_it_runs(add: Callable[..., object]) -> None:
     add("--resume", action="store_true", help="go on with the search in --out")
     add("--accept-changed-code", action="store_true", help="--resume a search that other code began")
     add("--replay", nargs=2, metavar=("OUT", "TRIAL"), help="train one trial of a search again; says whether it agrees")
+    add("--code", metavar="HASH", help="run this code only; `python -m cluster.snapshot` says which one it is")
     add("--plan", action="store_true", help="check everything, say what would be done, and stop")
     add("--quiet", action="store_true", help="print the result only")
 
@@ -130,7 +131,7 @@ def command(flags: argparse.Namespace, out: Path) -> str:
     values: dict[str, Any] = {**vars(flags), "out": out}
     words = []
     for name, value in values.items():
-        if value in (None, False, []) or name in ("resume", "accept_changed_code", "plan", "replay"):
+        if value in (None, False, []) or name in ("resume", "accept_changed_code", "code", "plan", "replay"):
             continue
         listed = value if isinstance(value, list) else [value]
         words += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(each) for each in listed])

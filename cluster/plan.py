@@ -19,7 +19,7 @@ from cluster.flags import SEARCHERS, check_numbers, command, set_fields
 from cluster.identity import check_resumed
 from cluster.out import check_out
 from cluster.resources import Slots
-from cluster.snapshot import code_hash
+from cluster.snapshot import check_code, code_hash
 from cluster.warm_start import check_same_folds, warmed
 from search_spaces import InputError, Space, load_space, pipeline
 from search_spaces.errors import shortened, together
@@ -31,6 +31,7 @@ from trainables.data.duplicates import duplicate_groups, read_groups
 from trainables.data.folds import Folds, make_folds
 from trainables.data.kaggle import Contents, ImageData, check_data
 from trainables.layout import SearchFolder
+from trainables.node import facts
 from trainables.setting import Setting
 
 
@@ -95,12 +96,14 @@ class Plan:
             self.search.micro_batches,
             self.deterministic,
             code_hash(),
+            facts(self.data_root),
         )
 
 
 def make_plan(flags: argparse.Namespace) -> Plan | None:
     """The checked plan. None where `--plan` asked for the words only."""
     imports_s = time.time() - psutil.Process().create_time()
+    check_code(flags.code)
     space = _space(flags)
     budget = _budget(flags, space)
     out = flags.out or Path("runs") / f"{space.name}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -234,6 +237,7 @@ def _described(plan: Plan, space: Space) -> str:
             f"(grace {GRACE_EPOCHS}, factor {REDUCTION_FACTOR}, rungs {', '.join(map(str, plan.rungs)) or 'none'})"
             + (f": at most {plan.trials * plan.epochs} epochs" if plan.trials else ""),
             f"promotion  {plan.promote} trials to all folds: {promotion} epochs more",
+            f"code       {code_hash()}, the same for every trial on every node",
             f"out        {plan.search.path}",
         )
     )

@@ -14,10 +14,12 @@ from ray.tune import TuneError
 from cluster.lock import held
 from cluster.out import says_no_room
 from cluster.plan import Plan
+from cluster.preflight import check_nodes
 from cluster.resources import Slots, slots
 from cluster.snapshot import frozen
 from cluster.spending import Spending
 from cluster.tuner import SearchFailed
+from trainables.node import facts
 
 # Where a budget says how many trials there are, a cluster that grows may be asked for so many at once.
 _TRIALS_OF_A_BUDGET = 64
@@ -51,6 +53,7 @@ def session(plan: Plan) -> Iterator[tuple[Slots, Spending]]:
                 runtime_env={"working_dir": str(code), "env_vars": _PATIENCE},
             )
         try:
+            check_nodes(plan.search.path, plan.data_root, facts(plan.data_root))
             found = _slots(plan)
             yield found, Spending(plan, found)
         finally:
