@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.ensemble import ensemble_test_probs
+from analysis.outcome import plan_and_outcome
 from search_spaces.edges import edges
 from trainables.data.digits import TRUE_LABELS
 from trainables.data.folds import Folds
@@ -40,6 +41,7 @@ def summarize(search: SearchFolder, data: ImageData, folds: Folds, wall_s: float
         "metric": about["metric"],
         "standings": load_json(search.standings),
         "dropped": load_json(search.dropped),
+        "plan": plan_and_outcome(search, trials, promoted),
         "skipped": [asdict(each) for each in data.skipped],
         "wall_s": round(wall_s, 1),
         "command": about["command"],
