@@ -16,9 +16,9 @@ search: install  ## the whole job on digits: search, promotion, ensemble, report
 	$(BIN)/python search.py
 
 CLUSTER ?= cluster.yaml
-submit: install  ## ARGS="--space ..." on the head of CLUSTER, with this code: `ray up` it first
+submit: install  ## ARGS="--space ..." on the head of CLUSTER, with this code; SUBMIT=--tmux outlives the terminal
 	$(BIN)/ray rsync-up $(CLUSTER)
-	$(BIN)/ray submit $(CLUSTER) search.py -- --code $$($(BIN)/python -m cluster.snapshot) $(ARGS)
+	$(BIN)/ray submit $(SUBMIT) $(CLUSTER) search.py -- --code $$($(BIN)/python -m cluster.snapshot) $(ARGS)
 
 test: install
 	$(BIN)/python -m pytest

@@ -1,8 +1,9 @@
-"""`ray up` and `ray submit` on machines of one's own, as cluster/onprem.yaml has it: a head and two workers."""
+"""`ray up` and `ray submit` on machines of one's own, by the commands of docs/cluster.md: a head and two workers."""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,9 +18,17 @@ from benchmarks.hosts import HOME, SHARE, Host, until
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
-TOKEN = {"RAY_AUTH_MODE": "token"}
-TRIALS = 5
-FLAGS = f"--trials {TRIALS} --epochs 2 --promote 1 --folds 2 --concurrent 3 --quiet"
+CLUSTER_FILE = f"{HOME}/cluster.yaml"
+
+
+def documented(heading: str) -> list[str]:
+    """The commands of docs/cluster.md that begin so, for the desk and its copy of the cluster file."""
+    page = (ROOT / "docs" / "cluster.md").read_text()
+    commands = [line for block in re.findall(r"```sh.*\n((?:.|\n)*?)```", page) for line in block.splitlines()]
+    files = r"cluster/onprem\.yaml|cluster\.yaml"
+    found = [re.sub(files, CLUSTER_FILE, command) for command in commands if command.startswith(heading)]
+    assert found, f"docs/cluster.md has no command that begins with {heading!r}"
+    return found
 
 
 @dataclass(frozen=True)
@@ -29,11 +38,9 @@ class Cluster:
     hosts: dict[str, Host]
     share: Path
 
-    def submitted(self, flags: str) -> tuple[int, str]:
-        return self.hosts["desk"].run(*self.make(flags), cwd=ROOT, **TOKEN)
-
-    def make(self, flags: str) -> list[str]:
-        return ["make", "submit", f"CLUSTER={HOME}/cluster.yaml", f"ARGS={flags}"]
+    def typed(self, command: str) -> tuple[int, str]:
+        """At the desk, in the project's folder."""
+        return self.hosts["desk"].run("bash", "-c", command, cwd=ROOT, RAY_AUTH_MODE="token")
 
     def epochs(self, out: str) -> pd.DataFrame:
         """Of all trials and folds so far."""
@@ -52,7 +59,7 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Host]]
 
 
 @pytest.fixture(scope="module")
-def cluster(hosts: dict[str, Host]) -> Iterator[Cluster]:
+def cluster(hosts: dict[str, Host]) -> Cluster:
     """All three have been started by `ray up`, from the shipped file with its blanks filled in."""
     filled = yaml.safe_load((ROOT / "cluster" / "onprem.yaml").read_text())
     workers = [hosts["worker1"].address, hosts["worker2"].address]
@@ -60,65 +67,83 @@ def cluster(hosts: dict[str, Host]) -> Iterator[Cluster]:
     filled["auth"] = {"ssh_user": "root", "ssh_private_key": "~/.ssh/key"}
     desk = hosts["desk"]
     (desk.home / "cluster.yaml").write_text(yaml.safe_dump(filled))
-    for command in (("get-auth-token", "--generate"), ("up", "--yes", f"{HOME}/cluster.yaml")):
-        code, said = desk.run("ray", *command, cwd=ROOT, **TOKEN)
+    made = Cluster(hosts, desk.root.parent / "share")
+    for command in (documented("ray get-auth-token")[0], documented("ray up --yes")[0]):
+        code, said = made.typed(command)
         assert code == 0, said
-    until(lambda: nodes(desk) == 3, "a worker did not start", 120)
-    yield Cluster(hosts, desk.root.parent / "share")
-
-
-def nodes(desk: Host) -> int:
-    _, said = desk.run("ray", "exec", f"{HOME}/cluster.yaml", "ray list nodes --format json", cwd=ROOT, **TOKEN)
-    return said.count('"state": "ALIVE"')
+    status = documented("ray exec")[0]
+    until(lambda: "3 local.cluster.node" in made.typed(status)[1], "a worker did not start", 120)
+    return made
 
 
 def test_a_client_without_the_token_is_refused(cluster: Cluster) -> None:
     asking = ("ray", "status", "--address", f"{cluster.hosts['head'].address}:6379")
     desk = cluster.hosts["desk"]
-    assert desk.run(*asking, **TOKEN)[0] == 0
+    assert desk.run(*asking, RAY_AUTH_MODE="token")[0] == 0
     code, said = desk.run(*asking, HOME="/nobody")
     assert code != 0
     assert "oken" in said
-    code, said = desk.run(*asking, HOME="/nobody", RAY_AUTH_TOKEN="guessed", **TOKEN)
+    code, said = desk.run(*asking, HOME="/nobody", RAY_AUTH_TOKEN="guessed", RAY_AUTH_MODE="token")
     assert code != 0
     assert "oken" in said
 
 
 def test_other_code_than_the_nodes_have_is_refused(cluster: Cluster) -> None:
-    submit = ("ray", "submit", f"{HOME}/cluster.yaml", "search.py", "--", "--code", "0123456789abcdef")
-    code, said = cluster.hosts["desk"].run(*submit, cwd=ROOT, **TOKEN)
+    code, said = cluster.typed(f"ray submit {CLUSTER_FILE} search.py -- --code 0123456789abcdef")
     assert code != 0
     assert "--code: 0123456789abcdef was asked for" in said
     assert "make submit" in said
 
 
 def test_an_out_that_the_nodes_do_not_share_is_refused_before_any_trial(cluster: Cluster) -> None:
-    code, said = cluster.submitted(f"{FLAGS} --out {HOME}/runs")
+    code, said = cluster.typed(documented("make submit")[0].replace("/mnt/runs", f"{HOME}/runs"))
     assert code != 0
     for worker in ("worker1", "worker2"):
-        assert f"{cluster.hosts[worker].address}: --out: {HOME}/runs is not the folder that the driver writes" in said
-    assert not (cluster.hosts["head"].home / "runs" / "trials").exists()
+        assert f"{cluster.hosts[worker].address}: --out: {HOME}/runs/first is not the folder" in said
+    assert not (cluster.hosts["head"].home / "runs" / "first" / "trials").exists()
 
 
-def test_trials_run_on_all_hosts(cluster: Cluster) -> None:
-    code, said = cluster.submitted(f"{FLAGS} --out {SHARE}/whole")
+def test_trials_run_on_all_hosts_and_come_home(cluster: Cluster) -> None:
+    code, said = cluster.typed(documented("make submit")[0])
     assert code == 0, said
-    assert set(cluster.epochs("whole")["host"]) == {"head", "worker1", "worker2"}
-    assert (cluster.share / "whole" / "report.html").exists()
+    assert set(cluster.epochs("runs/first")["host"]) == {"head", "worker1", "worker2"}
+    code, said = cluster.typed(documented("ray rsync-down")[0].replace(" runs/first", f" {HOME}/first"))
+    assert code == 0, said
+    assert (cluster.hosts["desk"].home / "first" / "report.html").exists()
+
+
+def test_tensorboard_through_the_tunnel(cluster: Cluster) -> None:
+    (command,) = documented("ray exec --port-forward")
+    shown = command.replace("/mnt/shared/runs/cassava", f"{SHARE}/runs/first")
+    desk = cluster.hosts["desk"]
+    tunnel = desk.start("bash", "-c", shown, cwd=ROOT, RAY_AUTH_MODE="token")
+    ask = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:6006/data/runs', timeout=2).read().decode())"
+    try:
+        until(lambda: "fold0" in desk.run("python", "-c", ask)[1], "no TensorBoard at the desk", 60)
+    finally:
+        tunnel.kill()
 
 
 def test_a_host_that_is_cut_off_takes_nothing_with_it(cluster: Cluster) -> None:
-    submit = cluster.hosts["desk"].start(*cluster.make(f"{FLAGS} --out {SHARE}/cut"), cwd=ROOT, **TOKEN)
+    command = documented("make submit")[0].replace("runs/first", "runs/cut")
+    submit = cluster.hosts["desk"].start("bash", "-c", command, cwd=ROOT, RAY_AUTH_MODE="token")
     try:
-        until(lambda: "worker2" in set(cluster.epochs("cut")["host"]), "nothing ran on worker2", 180)
+        until(lambda: "worker2" in set(cluster.epochs("runs/cut")["host"]), "nothing ran on worker2", 180)
         cluster.hosts["worker2"].cut_off()
-        before = len(cluster.epochs("cut"))
+        before = len(cluster.epochs("runs/cut"))
         said, _ = submit.communicate(timeout=300)
     except (TimeoutError, subprocess.TimeoutExpired):
         submit.kill()
         raise
     assert submit.returncode == 0, said
-    summary = json.loads((cluster.share / "cut" / "summary.json").read_text())
-    assert sum(summary["statuses"].values()) == TRIALS
-    assert len(cluster.epochs("cut")) > before
-    assert not list((cluster.share / "cut").glob("trials/*/error.txt"))
+    summary = json.loads((cluster.share / "runs/cut/summary.json").read_text())
+    assert sum(summary["statuses"].values()) == int(re.findall(r"--trials (\d+)", command)[0])
+    assert summary["preemptions"]["count"] >= 1
+    assert len(cluster.epochs("runs/cut")) > before
+    assert not list((cluster.share / "runs/cut").glob("trials/*/error.txt"))
+
+
+def test_down_ends_it(cluster: Cluster) -> None:
+    code, said = cluster.typed(documented("ray down --yes")[0])
+    assert code == 0, said
+    assert cluster.typed(documented("ray exec")[0])[0] != 0
