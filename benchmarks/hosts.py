@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -156,16 +155,14 @@ def _furnish(root: Path, folder: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
     (site,) = venv.glob("lib/python*/site-packages")
     (site / "borrowed.pth").write_text(next(path for path in sys.path if path.endswith("site-packages")) + "\n")
-    ray = venv / "bin" / "ray"
-    ray.write_text(
-        textwrap.dedent(f"""\
-            #!{HOME}/leafsearch/.venv/bin/python
-            import sys
-            from ray.scripts.scripts import main
-            sys.exit(main())
-            """)
-    )
-    ray.chmod(0o755)
+    for name, module, function in (
+        ("ray", "ray.scripts.scripts", "main"),
+        ("tensorboard", "tensorboard.main", "run_main"),
+    ):
+        script = venv / "bin" / name
+        python = f"{HOME}/leafsearch/.venv/bin/python"
+        script.write_text(f"#!{python}\nimport sys\nfrom {module} import {function}\nsys.exit({function}())\n")
+        script.chmod(0o755)
     (home / ".bashrc").write_text("export OMP_WAIT_POLICY=PASSIVE\n")  # the hosts share this machine's cores
     config = home / ".config" / "pip"
     config.mkdir(parents=True)

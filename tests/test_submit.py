@@ -122,6 +122,7 @@ def test_tensorboard_through_the_tunnel(cluster: Cluster) -> None:
         until(lambda: "fold0" in desk.run("python", "-c", ask)[1], "no TensorBoard at the desk", 60)
     finally:
         tunnel.kill()
+        tunnel.communicate()
 
 
 def test_a_host_that_is_cut_off_takes_nothing_with_it(cluster: Cluster) -> None:
@@ -134,6 +135,7 @@ def test_a_host_that_is_cut_off_takes_nothing_with_it(cluster: Cluster) -> None:
         said, _ = submit.communicate(timeout=300)
     except (TimeoutError, subprocess.TimeoutExpired):
         submit.kill()
+        submit.communicate()
         raise
     assert submit.returncode == 0, said
     summary = json.loads((cluster.share / "runs/cut/summary.json").read_text())
