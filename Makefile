@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install search test check chaos format
+.PHONY: install search submit test check chaos format
 
 install: .venv/installed
 
@@ -14,6 +14,11 @@ install: .venv/installed
 
 search: install  ## the whole job on digits: search, promotion, ensemble, report in runs/
 	$(BIN)/python search.py
+
+CLUSTER ?= cluster.yaml
+submit: install  ## ARGS="--space ..." on the head of CLUSTER, with this code; SUBMIT=--tmux outlives the terminal
+	$(BIN)/ray rsync-up $(CLUSTER)
+	$(BIN)/ray submit $(SUBMIT) $(CLUSTER) search.py -- --code $$($(BIN)/python -m cluster.snapshot) $(ARGS)
 
 test: install
 	$(BIN)/python -m pytest

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.ensemble import ensemble_test_probs
+from analysis.outcome import plan_and_outcome
 from search_spaces.edges import edges
 from trainables.data.digits import TRUE_LABELS
 from trainables.data.folds import Folds
@@ -40,6 +41,8 @@ def summarize(search: SearchFolder, data: ImageData, folds: Folds, wall_s: float
         "metric": about["metric"],
         "standings": load_json(search.standings),
         "dropped": load_json(search.dropped),
+        "plan": plan_and_outcome(search, trials, promoted),
+        "preemptions": _preemptions(search),
         "skipped": [asdict(each) for each in data.skipped],
         "wall_s": round(wall_s, 1),
         "command": about["command"],
@@ -63,6 +66,12 @@ def closing_lines(summary: dict[str, Any]) -> str:
     lines += [f"edge       of the best recipe, {edge}" for edge in summary["edges"]]
     lines.append(f"epochs     {summary['epochs_trained']} of {summary['epochs_without_stopping']} without stopping")
     return "\n".join(lines)
+
+
+def _preemptions(search: SearchFolder) -> dict[str, Any]:
+    """How many trainings lost their machine, and at most how many seconds of work went with it."""
+    lost = pd.read_csv(search.preemptions)["lost_s"] if search.preemptions.exists() else pd.Series([], dtype=float)
+    return {"count": len(lost), "lost_s": round(float(lost.sum()), 1)}
 
 
 def true_labels(root: Path, image_ids: Sequence[str]) -> NDArray[np.int64] | None:

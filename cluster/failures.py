@@ -1,9 +1,13 @@
-"""What becomes of attempts that end in an error: their causes are kept, and the same cause again and again is said."""
+"""What becomes of attempts that end in an error: who is tried again, what a lost machine cost, and one cause that keeps
+ending trials."""
 
 from __future__ import annotations
 
+import csv
 import re
+import time
 from collections import Counter
+from collections.abc import Hashable
 from typing import Any
 
 from ray.tune import Callback, Stopper
@@ -26,19 +30,49 @@ _NODE_DIED = re.compile(r"its node has died|The actor \S+ is unavailable")
 """Ray's words for an actor that went with its machine, once it knows and before."""
 
 
-class Failures(Callback, Stopper):  # type: ignore[misc]
-    """Keeps the causes, has a trial tried again, and ends the search where several in a row say the same.
+class Attempts:
+    """How often a training that fails is tried again: counted for each by itself, and anew after every epoch.
 
-    Ray's own retries are not used: it counts failures over a trial's whole life, and one death of a worker between two
-    trials it counts twice.
+    Ray's own retries are not used: it counts failures over a trial's whole life, one death of a worker between two
+    trials it counts twice, and a fold that three machines were taken from it gives up.
     """
+
+    def __init__(self) -> None:
+        self._furthest: dict[Hashable, int] = {}
+        self._crashes: Counter[Hashable] = Counter()
+        self._dead_nodes: Counter[Hashable] = Counter()
+
+    def reached(self, training: Hashable, epoch: int) -> None:
+        """It has trained so far."""
+        if epoch > self._furthest.get(training, 0):
+            self._furthest[training] = epoch
+            del self._crashes[training], self._dead_nodes[training]
+
+    def another(self, training: Hashable, node_died: bool) -> bool:
+        """Whether it is tried again after this failure."""
+        counts, allowed = (self._dead_nodes, NODES_FORGIVEN) if node_died else (self._crashes, ATTEMPTS_AFTER_A_CRASH)
+        counts[training] += 1
+        return counts[training] <= allowed
+
+
+def note_preemption(search: SearchFolder, trial: int, fold: int, epoch: int, lost_s: float) -> None:
+    """A machine went with a training on it, `lost_s` seconds at most after its last whole epoch."""
+    new = not search.preemptions.exists()
+    with search.preemptions.open("a", newline="") as file:
+        rows = csv.writer(file)
+        if new:
+            rows.writerow(("trial", "fold", "epoch", "lost_s"))
+        rows.writerow((trial, fold, epoch, round(lost_s, 1)))
+
+
+class Failures(Callback, Stopper):  # type: ignore[misc]
+    """Keeps the causes, has a trial tried again, and ends the search where several in a row say the same."""
 
     def __init__(self, search: SearchFolder, proposals: Proposals) -> None:
         self._search, self._proposals = search, proposals
+        self._attempts = Attempts()
         self._causes: list[str] = []
-        self._furthest: dict[int, int] = {}
-        self._crashes: Counter[int] = Counter()
-        self._dead_nodes: Counter[int] = Counter()
+        self._last_seen: dict[int, tuple[int, float]] = {}
         self.repeated: str | None = None
         """The whole error, once it ended `SAME_CAUSE` trials in a row, or one where the disk is full."""
 
@@ -46,14 +80,16 @@ class Failures(Callback, Stopper):  # type: ignore[misc]
         """Ray Tune pickles its callbacks beside the experiment; nothing of this one is wanted there."""
         return {}
 
+    def on_trial_start(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
+        number = trial.config["trial"]
+        self._last_seen[number] = (self._last_seen.get(number, (0, 0.0))[0], time.monotonic())
+
     def on_trial_result(
         self, iteration: int, trials: list[RayTrial], trial: RayTrial, result: dict[str, Any], **_info: Any
     ) -> None:
-        """An epoch more begins the count anew."""
         number, epoch = trial.config["trial"], result["epoch"]
-        if epoch > self._furthest.get(number, 0):
-            self._furthest[number] = epoch
-            del self._crashes[number], self._dead_nodes[number]
+        self._attempts.reached(number, epoch)
+        self._last_seen[number] = (epoch, time.monotonic())
 
     def on_trial_error(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
         """An attempt failed; Ray has told the searcher before."""
@@ -74,11 +110,11 @@ class Failures(Callback, Stopper):  # type: ignore[misc]
         """Whether a trial is tried again."""
         if says_no_room(error):
             return True  # by a later driver
-        if _NODE_DIED.search(error):
-            self._dead_nodes[number] += 1
-            return self._dead_nodes[number] <= NODES_FORGIVEN
-        self._crashes[number] += 1
-        return self._crashes[number] <= ATTEMPTS_AFTER_A_CRASH
+        node_died = bool(_NODE_DIED.search(error))
+        if node_died:
+            epoch, seen = self._last_seen.get(number, (0, time.monotonic()))
+            note_preemption(self._search, number, 0, epoch, time.monotonic() - seen)
+        return self._attempts.another(number, node_died)
 
     def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
         self._causes.clear()

@@ -85,7 +85,11 @@ def _how_it_runs(add: Callable[..., object]) -> None:
     add("--resume", action="store_true", help="go on with the search in --out")
     add("--accept-changed-code", action="store_true", help="--resume a search that other code began")
     add("--replay", nargs=2, metavar=("OUT", "TRIAL"), help="train one trial of a search again; says whether it agrees")
-    add("--plan", action="store_true", help="check everything, say what would be done, and stop")
+    add("--code", metavar="HASH", help="run this code only; `python -m cluster.snapshot` says which one it is")
+    add("--plan", action="store_true", help="check everything, say what would be done and what it would take, and stop")
+    add("--measure", action="store_true", help="time a few steps of every kind of recipe here, for the plan's hours")
+    add("--gpus", type=int, metavar="N", help="what the plan counts with (default: this machine's)")
+    add("--price", type=float, metavar="P", help="of a GPU for an hour (without GPUs: of the machine), for its cost")
     add("--quiet", action="store_true", help="print the result only")
 
 
@@ -96,6 +100,10 @@ def check_numbers(flags: argparse.Namespace, space: Space) -> None:
         for name, least in (("trials", 1), ("epochs", 1), ("promote", 1), ("folds", 2), ("concurrent", 1), ("seed", 0))
         if (value := getattr(flags, name)) is not None and value < least
     ]
+    for name in ("gpus", "price"):
+        value = getattr(flags, name)
+        if value is not None and not 0 <= value < math.inf:
+            problems.append(f"--{name} must be a number of at least 0, got {value:g}")
     if flags.gpus_per_trial is not None and not 0 <= flags.gpus_per_trial < math.inf:  # NaN is refused too
         problems.append(f"--gpus-per-trial must be a number of at least 0, got {flags.gpus_per_trial:g}")
     trials, promote = flags.trials or space.trials, flags.promote or space.promote
@@ -130,7 +138,16 @@ def command(flags: argparse.Namespace, out: Path) -> str:
     values: dict[str, Any] = {**vars(flags), "out": out}
     words = []
     for name, value in values.items():
-        if value in (None, False, []) or name in ("resume", "accept_changed_code", "plan", "replay"):
+        if value in (None, False, []) or name in (
+            "resume",
+            "accept_changed_code",
+            "code",
+            "plan",
+            "measure",
+            "gpus",
+            "price",
+            "replay",
+        ):
             continue
         listed = value if isinstance(value, list) else [value]
         words += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(each) for each in listed])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from cluster.failures import ATTEMPTS_AFTER_A_CRASH
+from cluster.failures import Attempts, note_preemption
 from cluster.plan import Plan
 from cluster.promotion import best, ruled_out, standings
 from cluster.resources import Slots
@@ -28,6 +29,9 @@ from trainables.train import train_in_search
 from trainables.trial import Trial, load_epochs
 
 _LOOK_EVERY_S = 1.0
+
+_Pair = tuple[int, int]
+"""A trial and a fold."""
 
 
 def promote(plan: Plan, slots: Slots, spending: Spending, trials: list[Trial]) -> list[int]:
@@ -70,20 +74,17 @@ def _train_folds(plan: Plan, slots: Slots, spending: Spending, members: list[int
     def epochs_done() -> int:
         return sum(len(load_epochs(plan.search.trial(number).fold(fold))) for number, fold in pairs)
 
-    def given_up(left: list[Any]) -> list[Any]:
+    def given_up(left: list[_Pair]) -> list[_Pair]:
         spending.look()
-        whole = [number for number in members if all(of[task] != number for task in left)]
+        whole = [member for member in members if all(number != member for number, _ in left)]
         wanted = whole or members[:1]
-        return [task for task in left if of[task] not in wanted] if spending.training_must_end(wanted) else []
+        return [pair for pair in left if pair[0] not in wanted] if spending.training_must_end(wanted) else []
 
     of_folds = f", folds {folds[0]}-{folds[-1]}" if plan.adaptive else ""
     with bar(f"promotion{of_folds}, epochs", plan.quiet) as update:
-        of = {
-            _remote(_train_fold, slots).remote(plan.data_root, plan.search.path, setting, number, fold): number
-            for number, fold in pairs
-            if not plan.search.trial(number).fold(fold).weights.exists()
-        }
-        _wait(list(of), lambda _done: update(epochs_done(), len(pairs) * plan.epochs), given_up)
+        left = [(number, fold) for number, fold in pairs if not plan.search.trial(number).fold(fold).weights.exists()]
+        start = _starter(plan, slots, setting, _train_fold)
+        _run(plan, left, start, lambda _done: update(epochs_done(), len(pairs) * plan.epochs), given_up)
 
 
 def _ruled_out(plan: Plan, members: list[int], count: int) -> list[int]:
@@ -142,38 +143,71 @@ def predict_test(plan: Plan, slots: Slots, spending: Spending, members: list[int
     pairs = list(dict.fromkeys([*pairs, (best_trial, 0)]))
     setting = plan.setting(slots)
     with bar("prediction, fold nets", plan.quiet) as update:
-        tasks = [
-            _remote(_predict_fold, slots).remote(plan.data_root, plan.search.path, setting, number, fold)
-            for number, fold in pairs
-            if not plan.search.trial(number).fold(fold).test_probs.exists()
+        left = [
+            (number, fold) for number, fold in pairs if not plan.search.trial(number).fold(fold).test_probs.exists()
         ]
 
         def look(done: int) -> None:
             spending.look()
-            update(done, len(tasks))
+            update(done, len(left))
 
-        _wait(tasks, look)
-
-
-def _remote(function: Callable[..., None], slots: Slots) -> Any:
-    return ray.remote(num_cpus=slots.cpus, num_gpus=slots.gpus, max_retries=ATTEMPTS_AFTER_A_CRASH)(function)
+        _run(plan, left, _starter(plan, slots, setting, _predict_fold), look)
 
 
-def _wait(
-    tasks: list[Any], look: Callable[[int], None], given_up: Callable[[list[Any]], list[Any]] = lambda left: []
+def _starter(plan: Plan, slots: Slots, setting: Setting, function: Callable[..., None]) -> Callable[[_Pair], Any]:
+    remote = ray.remote(num_cpus=slots.cpus, num_gpus=slots.gpus, max_retries=0)(function)
+    return lambda pair: remote.remote(plan.data_root, plan.search.path, setting, *pair)
+
+
+def _run(
+    plan: Plan,
+    pairs: list[_Pair],
+    start: Callable[[_Pair], Any],
+    look: Callable[[int], None],
+    given_up: Callable[[list[_Pair]], list[_Pair]] = lambda left: [],
 ) -> None:
-    """Until all are done or given up. The first error ends it, with its cause; what is trained stays trained."""
-    left = tasks
-    while left:
-        done, left = ray.wait(left, num_returns=len(left), timeout=_LOOK_EVERY_S)
-        try:
-            ray.get(done)
-        except ray.exceptions.RayError as error:
-            raise SearchFailed(f"A fold failed; --resume goes on with what is trained. The cause:\n{error}") from None
-        for task in given_up(left):
-            ray.cancel(task, force=True)
-            left.remove(task)
-        look(len(tasks) - len(left))
+    """A task for each trial and fold, until all are done or given up.
+
+    One whose machine went or whose worker crashed is started again (`Attempts`). An error of its own ends it all, with
+    its cause; what is trained stays trained.
+    """
+    attempts = Attempts()
+    asked = {start(pair): (pair, time.time()) for pair in pairs}
+    while asked:
+        done, _ = ray.wait(list(asked), num_returns=len(asked), timeout=_LOOK_EVERY_S)
+        for task in done:
+            pair, since = asked.pop(task)
+            error = _error(task)
+            if error:
+                _check_tried_again(plan, attempts, error, pair, since)
+                asked[start(pair)] = (pair, time.time())
+        for pair in given_up([pair for pair, _ in asked.values()]):
+            for task in [task for task, (asked_for, _) in asked.items() if asked_for == pair]:
+                ray.cancel(task, force=True)
+                del asked[task]
+        look(len(pairs) - len(asked))
+
+
+def _error(task: Any) -> Exception | None:
+    try:
+        ray.get(task)
+    except ray.exceptions.RayError as error:
+        failure: Exception = error
+        return failure
+    return None
+
+
+def _check_tried_again(plan: Plan, attempts: Attempts, error: Exception, pair: _Pair, since: float) -> None:
+    """`SearchFailed` where a fold that failed is not to be tried again."""
+    rows = load_epochs(plan.search.trial(pair[0]).fold(pair[1]))
+    attempts.reached(pair, len(rows))
+    node_died = isinstance(error, ray.exceptions.NodeDiedError)
+    crashed = isinstance(error, ray.exceptions.WorkerCrashedError | ray.exceptions.OutOfMemoryError)
+    if node_died:
+        last = float(rows["ended_at"].iloc[-1]) if len(rows) else since
+        note_preemption(plan.search, *pair, len(rows), time.time() - max(since, last))
+    if not (node_died or crashed) or not attempts.another(pair, node_died):
+        raise SearchFailed(f"A fold failed; --resume goes on with what is trained. The cause:\n{error}")
 
 
 def _train_fold(data_root: Path, out: Path, setting: Setting, number: int, fold: int) -> None:

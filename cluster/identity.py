@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from cluster.snapshot import code_hash
@@ -14,6 +13,7 @@ from trainables.data.digits import write_digits
 from trainables.data.duplicates import groups_csv
 from trainables.data.skipped import skipped_csv
 from trainables.layout import load_object, save_json, write_whole
+from trainables.node import LIBRARIES, libraries
 
 if TYPE_CHECKING:
     from cluster.plan import Plan
@@ -24,9 +24,6 @@ _MEANING = {
     "data_hash": ": labels, tables or images changed since this search began",
     "fold_hash": ": other images validate in a fold",
 }
-
-_LIBRARIES = ("torch", "torchvision", "timm", "albumentations", "opencv-python-headless", "ray", "optuna")
-"""Part of the code of a search, as far as its numbers go."""
 
 
 def begin(plan: Plan) -> None:
@@ -61,7 +58,7 @@ def _about(plan: Plan) -> dict[str, Any]:
         "fold_hash": plan.folds.hash,
         "space_hash": _space_hash(plan.space),
         "code_hash": code_hash(),
-        "libraries": {name: version(name) for name in _LIBRARIES},
+        "libraries": libraries(),
         "classes": plan.data.classes,
         "rungs": plan.rungs,
         "ranges": described(plan.space.fields),
@@ -97,7 +94,7 @@ def check_resumed(plan: Plan) -> str | None:
 def _changed_code(stored: dict[str, Any], about: dict[str, Any]) -> list[str]:
     """Ours, and the libraries' that numbers depend on."""
     pairs = {"leafsearch": (stored["code_hash"], about["code_hash"])}
-    pairs |= {name: (stored["libraries"].get(name), about["libraries"][name]) for name in _LIBRARIES}
+    pairs |= {name: (stored["libraries"].get(name), about["libraries"][name]) for name in LIBRARIES}
     return [f"{name} was {was}, is {now}" for name, (was, now) in pairs.items() if was != now]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -13,16 +14,18 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from cluster.asha import GRACE_EPOCHS, REDUCTION_FACTOR, rung_epochs
+from cluster.asha import GRACE_EPOCHS, rung_epochs
 from cluster.budget import Budget, seconds_of
 from cluster.flags import SEARCHERS, check_numbers, command, set_fields
 from cluster.identity import check_resumed
 from cluster.out import check_out
+from cluster.preview import measured_here, preview, slots_here
 from cluster.resources import Slots
-from cluster.snapshot import code_hash
+from cluster.snapshot import check_code, code_hash
 from cluster.warm_start import check_same_folds, warmed
 from search_spaces import InputError, Space, load_space, pipeline
-from search_spaces.errors import shortened, together
+from search_spaces.errors import together
+from search_spaces.recipe import Recipe
 from trainables.backbones import has_local_weights
 from trainables.bar import bar
 from trainables.checks import check_backbones, check_on_data, check_recipes
@@ -31,7 +34,9 @@ from trainables.data.duplicates import duplicate_groups, read_groups
 from trainables.data.folds import Folds, make_folds
 from trainables.data.kaggle import Contents, ImageData, check_data
 from trainables.layout import SearchFolder
+from trainables.node import facts
 from trainables.setting import Setting
+from trainables.throughput import Key, Throughput
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,8 @@ class Plan:
     command: str
     accept_changed_code: bool
     space: Space
+    throughputs: Mapping[Key, Throughput] = field(default_factory=dict)
+    """By kind of recipe, where `--measure` found them."""
 
     @property
     def epochs(self) -> int:
@@ -84,6 +91,10 @@ class Plan:
         count = self.folds.count
         return (range(0, 2), *(range(fold, fold + 1) for fold in range(2, count))) if self.adaptive else (range(count),)
 
+    def recipes(self) -> list[Recipe]:
+        """Of the trials that are to be judged, in order; those that fail are replaced by further ones."""
+        return self.space.recipes(self.trials or self.space.trials, self.seed)
+
     def setting(self, slots: Slots) -> Setting:
         """What every training of this search shares."""
         return Setting(
@@ -95,12 +106,14 @@ class Plan:
             self.search.micro_batches,
             self.deterministic,
             code_hash(),
+            facts(self.data_root),
         )
 
 
 def make_plan(flags: argparse.Namespace) -> Plan | None:
     """The checked plan. None where `--plan` asked for the words only."""
     imports_s = time.time() - psutil.Process().create_time()
+    check_code(flags.code)
     space = _space(flags)
     budget = _budget(flags, space)
     out = flags.out or Path("runs") / f"{space.name}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -145,8 +158,10 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
         space=space,
     )
     check_resumed(plan)
+    if flags.measure:
+        plan = replace(plan, throughputs=measured_here(plan, recipes, slots_here(plan, flags.gpus), flags.quiet))
     if flags.plan or not flags.quiet:
-        print(_described(plan, space), flush=True)
+        print(preview(plan, flags.gpus, flags.price), flush=True)
     return None if flags.plan else plan
 
 
@@ -216,47 +231,3 @@ def _groups(table: Path | None, data: ImageData, contents: Contents) -> NDArray[
     if table is not None:
         return read_groups(table, data.image_ids, [each.image_id for each in data.skipped])
     return duplicate_groups(contents.thumbnails, contents.digests)
-
-
-def _described(plan: Plan, space: Space) -> str:
-    promotion = plan.promote * (plan.folds.count - 1) * plan.epochs
-    data = plan.data
-    images = f"{len(data.image_ids)} images of {len(data.classes)} classes, {len(data.test_ids)} to predict"
-    return "\n".join(
-        (
-            f"data       {data.root}: {images}",
-            f"folds      {plan.folds.count}, stratified, {_duplicates(plan)}, hash {plan.folds.hash}",
-            f"space      {space.name}: {', '.join(space.values('backbone'))}",
-            *_skipped(plan),
-            *_expected(space),
-            f"search     {plan.trials or 'as many'} trials of at most {plan.epochs} epochs on fold 0"
-            f"{'' if plan.trials else ' as the budget allows'}, ASHA on {plan.metric} "
-            f"(grace {GRACE_EPOCHS}, factor {REDUCTION_FACTOR}, rungs {', '.join(map(str, plan.rungs)) or 'none'})"
-            + (f": at most {plan.trials * plan.epochs} epochs" if plan.trials else ""),
-            f"promotion  {plan.promote} trials to all folds: {promotion} epochs more",
-            f"out        {plan.search.path}",
-        )
-    )
-
-
-def _skipped(plan: Plan) -> list[str]:
-    """What is left out, where something is."""
-    skipped = plan.data.skipped
-    tests = int((~plan.data.readable_tests).sum())
-    counts = f"{len(skipped) - tests} training and {tests} test images that cannot be used"
-    note = "; the commonest class is answered for those" if tests else ""
-    return [f"skipped    {counts}{note}", *shortened([f"  {each}" for each in skipped], 5)] if skipped else []
-
-
-def _expected(space: Space) -> list[str]:
-    """What was found before, where the space says so."""
-    return [
-        f"expected   {accuracy:.4f} ± {space.expected_se:.4f} on {space.expected_on} with "
-        + ", ".join(f"{name} {value}" for name, value in fields.items())
-        for fields, accuracy in space.expected
-    ]
-
-
-def _duplicates(plan: Plan) -> str:
-    sizes = np.bincount(plan.groups)
-    return f"{int(sizes[sizes > 1].sum())} images in {int((sizes > 1).sum())} groups of duplicates"

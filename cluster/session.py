@@ -14,13 +14,13 @@ from ray.tune import TuneError
 from cluster.lock import held
 from cluster.out import says_no_room
 from cluster.plan import Plan
+from cluster.preflight import check_nodes
+from cluster.preview import TRIALS_OF_A_BUDGET
 from cluster.resources import Slots, slots
 from cluster.snapshot import frozen
 from cluster.spending import Spending
 from cluster.tuner import SearchFailed
-
-# Where a budget says how many trials there are, a cluster that grows may be asked for so many at once.
-_TRIALS_OF_A_BUDGET = 64
+from trainables.node import facts
 
 # Ray's cluster launcher leaves it on the head node, where `ray submit` runs the driver.
 _AUTOSCALED = Path("~/ray_bootstrap_config.yaml").expanduser()
@@ -51,6 +51,7 @@ def session(plan: Plan) -> Iterator[tuple[Slots, Spending]]:
                 runtime_env={"working_dir": str(code), "env_vars": _PATIENCE},
             )
         try:
+            check_nodes(plan.search.path, plan.data_root, facts(plan.data_root))
             found = _slots(plan)
             yield found, Spending(plan, found)
         finally:
@@ -84,7 +85,7 @@ def _no_room(error: Exception) -> str | None:
 def _slots(plan: Plan) -> Slots:
     return slots(
         [node["Resources"] for node in ray.nodes() if node["Alive"]],
-        plan.trials or _TRIALS_OF_A_BUDGET,
+        plan.trials or TRIALS_OF_A_BUDGET,
         plan.concurrent,
         plan.gpus_per_trial,
         plan.wanted_gpus,

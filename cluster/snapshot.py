@@ -1,15 +1,21 @@
-"""The code of a search: which files it is, and their hash. Workers run a frozen copy of them."""
+"""The code of a search: which files it is, and their hash. Workers run a frozen copy of them.
+
+python -m cluster.snapshot  prints the hash, for `search.py --code`.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+
+from search_spaces import InputError
 
 PACKAGES = ("search_spaces", "trainables", "cluster", "analysis")
 
@@ -42,3 +48,19 @@ def code_hash() -> str:
         for path in sorted(folder.rglob("*.py")):
             digest.update(f"{folder.name}/{path.relative_to(folder)}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def check_code(wanted: str | None) -> None:
+    """Refuse to search with other packages than were `wanted`.
+
+    `ray submit` copies one file to the head of a cluster; the packages there are those of the last `ray rsync-up`.
+    """
+    if wanted and wanted != code_hash():
+        raise InputError(
+            f"--code: {wanted} was asked for, the packages in {package_folders()[0].parent} are {code_hash()}; "
+            "`ray rsync-up` brings yours (`make submit` does both)"
+        )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{code_hash()}\n")

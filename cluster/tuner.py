@@ -13,6 +13,7 @@ from cluster.asha import Asha, Report, RungTable
 from cluster.failures import SAME_CAUSE, Failures
 from cluster.housekeeping import Housekeeping
 from cluster.plan import Plan
+from cluster.preview import write_forecast
 from cluster.progress import SearchProgress
 from cluster.resources import Slots
 from cluster.searcher import Proposals
@@ -34,6 +35,7 @@ def search(plan: Plan, slots: Slots, spending: Spending) -> list[Trial]:
     replaced by further recipes.
     """
     table = _rungs(plan)
+    write_forecast(plan, slots)
     spending.open_search()
     if not spending.over:
         for number in plan.search.trial_numbers():

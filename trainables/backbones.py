@@ -204,3 +204,10 @@ def has_class_maps(recipe: Recipe) -> bool:
         and features.shape[1] == head.in_features
         and getattr(body, "output_fmt", "NCHW") == "NCHW"
     )
+
+
+def net_bytes(recipe: Recipe, n_classes: int) -> int:
+    """Of the recipe's parameters and buffers. Nothing is allocated for it."""
+    with torch.device("meta"):
+        body = build_net(recipe, Build(n_classes)).body
+    return sum(tensor.numel() * tensor.element_size() for tensor in body.state_dict().values())

@@ -214,6 +214,16 @@ class SearchFolder:
         return self.path / "spending.json"
 
     @property
+    def forecast(self) -> Path:
+        """What the plan said that the search would come to."""
+        return self.path / "forecast.json"
+
+    @property
+    def preemptions(self) -> Path:
+        """Trainings whose machine went, `trial,fold,epoch,lost_s`; not there where none did."""
+        return self.path / "preemptions.csv"
+
+    @property
     def micro_batches(self) -> Path:
         """Rows that fit a device at once, where a batch did not."""
         return self.path / "micro_batches.json"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainables.node import NodeFacts
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -24,3 +26,5 @@ class Setting:
     """Only algorithms that give the same bits each time. On a CPU they do anyway; on a GPU this costs speed."""
     code_hash: str = ""
     """Of the code that a search runs."""
+    node: NodeFacts | None = None
+    """What the machine that trains must have; None asks nothing."""

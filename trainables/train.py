@@ -39,6 +39,7 @@ from trainables.layout import FoldFolder, SearchFolder, load_json, save_array, s
 from trainables.losses.of_recipe import loss_of
 from trainables.memory import micro_batch, remember
 from trainables.mixing import mix
+from trainables.node import check_node
 from trainables.optimizers import optimizer_of
 from trainables.precision import scaler_of
 from trainables.predict import device, nested_means, view_probs
@@ -51,7 +52,7 @@ Row = dict[str, Any]
 """One epoch: epoch, train_loss, `scores.validation`'s, val_loss_raw (the training loss on validation images),
 score_s (seconds of it), micro_batch (rows that passed through the net at once), learning_rate (the head's), seconds,
 images_per_s,
-fold_hash, threads, ended_at (seconds since 1970), code_hash, diverged."""
+fold_hash, threads, ended_at (seconds since 1970), code_hash, host (its name), diverged."""
 
 
 @dataclass
@@ -128,6 +129,8 @@ def train(
 
 def train_in_search(data_root: Path, search: SearchFolder, number: int, fold: int, setting: Setting) -> Iterator[Row]:
     """`train` for a trial of a search, with its recipe and folds as the search folder has them."""
+    if setting.node:
+        check_node(data_root, setting.node)
     folder = search.trial(number)
     recipe = Recipe.from_dict(load_json(folder.recipe))
     data = load_data(data_root, load_skipped(search.skipped))
@@ -154,7 +157,7 @@ def _train_and_score(training: Training, recipe: Recipe, seen: _Seen, folder: Fo
     seconds = time.perf_counter() - started
     row |= {"learning_rate": training.optimizer.param_groups[-1]["lr"], "seconds": seconds}
     row |= {"images_per_s": len(images) / seconds, "fold_hash": seen.fold_hash, "threads": setting.threads}
-    row |= {"ended_at": time.time(), "code_hash": setting.code_hash}
+    row |= {"ended_at": time.time(), "code_hash": setting.code_hash, "host": os.uname().nodename}
     row["diverged"] = not (math.isfinite(train_loss) and math.isfinite(row["val_loss"]))
     return row
 

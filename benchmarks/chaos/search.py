@@ -54,7 +54,8 @@ class Search:
     def environment(self) -> dict[str, str]:
         """What the drivers, and a cluster's nodes, have beside the usual."""
         site = os.pathsep.join([str(SITE), *filter(None, [os.environ.get("PYTHONPATH")])])
-        return {"PYTHONPATH": site, "CHAOS_NAN": str(self.nan_flag), **(self.nodes.environment if self.nodes else {})}
+        where = self.nodes.environment if self.nodes else {"RAY_ADDRESS": "local"}  # no cluster of somebody else's
+        return {"PYTHONPATH": site, "CHAOS_NAN": str(self.nan_flag), **where}
 
     def start(self) -> None:
         """Begin, or go on."""

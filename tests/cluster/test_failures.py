@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from cluster.failures import ATTEMPTS_AFTER_A_CRASH, NODES_FORGIVEN, Failures, cause_of
+from cluster.failures import (
+    ATTEMPTS_AFTER_A_CRASH,
+    NODES_FORGIVEN,
+    Attempts,
+    Failures,
+    cause_of,
+    note_preemption,
+)
 from trainables.layout import SearchFolder
 
 
@@ -119,3 +126,21 @@ def test_the_cause_of_an_error_has_no_numbers() -> None:
     first, second = (f"Traceback\n  line {n}\nRuntimeError: worker {n} is gone\n\n" for n in (3, 14))
     assert cause_of(first) == cause_of(second) == "RuntimeError: worker # is gone"
     assert cause_of("") == ""
+
+
+def test_attempts_are_counted_for_each_by_itself_and_anew_after_an_epoch() -> None:
+    attempts = Attempts()
+    assert [attempts.another(("fold", 1), False) for _ in range(3)] == [True, True, False]
+    assert attempts.another(("fold", 2), False)
+    attempts.reached(("fold", 1), 1)
+    assert attempts.another(("fold", 1), False)
+    attempts.reached(("fold", 1), 1)  # the same epoch again is no progress
+    assert [attempts.another(("fold", 1), False) for _ in range(2)] == [True, False]
+
+
+def test_a_machine_that_goes_is_forgiven_more_often_and_noted(tmp_path: Path) -> None:
+    attempts, search = Attempts(), SearchFolder(tmp_path)
+    assert [attempts.another(3, True) for _ in range(NODES_FORGIVEN + 1)] == [True] * NODES_FORGIVEN + [False]
+    note_preemption(search, 3, 0, 2, 4.25)
+    note_preemption(search, 3, 1, 0, 1.0)
+    assert search.preemptions.read_text().split() == ["trial,fold,epoch,lost_s", "3,0,2,4.2", "3,1,0,1.0"]

@@ -69,7 +69,7 @@ def test_changed_code_must_be_accepted(begun: Plan, monkeypatch: pytest.MonkeyPa
         begin(resumed(begun, "--trials", "4"))
     begin(resumed(begun, "--trials", "4", "--accept-changed-code"))
     assert load_json(begun.search.search)["code_hash"] == "another"
-    monkeypatch.setattr("cluster.identity.version", lambda name: f"1.0 of {name}")
+    monkeypatch.setattr("trainables.node.version", lambda name: f"1.0 of {name}")
     with pytest.raises(InputError, match=r"(?s)torch was .*, is 1.0 of torch\n.*timm was"):
         begin(resumed(begun, "--trials", "4"))
     with pytest.raises(InputError, match="fold_hash"):  # never changed folds

@@ -1,0 +1,51 @@
+"""What the plan said of a search, beside what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from trainables.layout import SearchFolder, load_json, load_object
+from trainables.trial import Trial, load_epochs
+
+Row = dict[str, Any]
+"""`what`, `low`, `high` (nine in ten simulated searches ended between them), `actual`, `inside`."""
+
+
+def plan_and_outcome(search: SearchFolder, trials: Mapping[int, Trial], promoted: Sequence[int]) -> list[Row]:
+    """A row for each thing that was foretold; none where a budget, and no plan, decided how many trials there were."""
+    if not search.forecast.exists():
+        return []
+    said = load_object(search.forecast, "search_epochs", "promotion_epochs", "stopped")
+    judged = [trial for trial in trials.values() if trial.judged]
+    rows = [
+        _row("epochs of the search", said["search_epochs"], sum(trial.epoch for trial in trials.values())),
+        _row("epochs of promotion", said["promotion_epochs"], _promotion_epochs(search, trials, promoted)),
+        *_stopped(said["stopped"], judged),
+    ]
+    if "wall_s" in said:
+        seconds = load_json(search.spending)["seconds"]
+        rows.append(_row("minutes", [each / 60 for each in said["wall_s"]], seconds / 60))
+    return rows
+
+
+def _stopped(said: Mapping[str, list[float]], judged: Iterable[Trial]) -> Iterable[Row]:
+    """By rung, of the trials that got there."""
+    ends = [(trial.epoch, trial.status) for trial in judged]
+    for rung, interval in said.items():
+        arrived = [end for end in ends if end[0] >= int(rung)]
+        if arrived:
+            share = sum(end == (int(rung), "stopped") for end in arrived) / len(arrived)
+            yield _row(f"stopped at rung {rung}, %", [100 * each for each in interval], 100 * share)
+
+
+def _promotion_epochs(search: SearchFolder, trials: Mapping[int, Trial], promoted: Sequence[int]) -> int:
+    """Of all folds, less what the search had trained of fold 0."""
+    folders = [fold for number in promoted for fold in search.trial(number).path.glob("fold*") if fold.is_dir()]
+    trained = sum(len(load_epochs(search.trial(int(path.parent.name)).fold(int(path.name[4:])))) for path in folders)
+    return trained - sum(trials[number].epoch for number in promoted)
+
+
+def _row(what: str, interval: Sequence[float], actual: float) -> Row:
+    low, high = interval
+    return {"what": what, "low": low, "high": high, "actual": actual, "inside": low <= actual <= high}

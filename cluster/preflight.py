@@ -1,0 +1,74 @@
+"""Before any trial: do all nodes have what this one has? Asked of each by a task that runs there."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from search_spaces import InputError
+from trainables.node import NodeFacts, differences, facts
+
+_PATIENCE_S = 300
+"""Until a node answers: it may have to fetch and unpack the code first."""
+
+
+def check_nodes(out: Path, data_root: Path, wanted: NodeFacts) -> None:
+    """Refuse a cluster where a node has other libraries or data than the driver, or does not share its `out`.
+
+    Each node reads what the driver wrote to `out`, and the driver what each node wrote. Leaves nothing behind.
+    """
+    here = ray.get_runtime_context().get_node_id()
+    others = {node["NodeID"]: node for node in ray.nodes() if node["Alive"] and node["NodeID"] != here}
+    if not others:
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out, prefix=".nodes-") as folder:
+        token = secrets.token_hex()
+        (Path(folder) / "token").write_text(token)
+        asked = {node: _asked(node).remote(Path(folder), data_root, node) for node in others}
+        ray.wait(list(asked.values()), num_returns=len(asked), timeout=_PATIENCE_S)
+        problems = [
+            f"{others[node]['NodeManagerAddress']}: {problem}"
+            for node, task in asked.items()
+            for problem in _problems(task, Path(folder) / node, token, data_root, wanted)
+        ]
+    if problems:
+        raise InputError("Every node must have what the trials need; here:", problems)
+
+
+def _asked(node: str) -> Any:
+    there = NodeAffinitySchedulingStrategy(node, soft=False)
+    return ray.remote(num_cpus=0, max_retries=2, scheduling_strategy=there)(_look_around)
+
+
+def _look_around(folder: Path, data_root: Path, node: str) -> tuple[NodeFacts, str | None]:
+    """On a node: what it has, and the driver's token where it can be read. Leaves a copy of it for the driver."""
+    token = None
+    with suppress(OSError):
+        token = (folder / "token").read_text()
+        (folder / node).write_text(token)
+    return facts(data_root), token
+
+
+def _problems(task: Any, copied: Path, token: str, data_root: Path, wanted: NodeFacts) -> Iterator[str]:
+    """What one node lacks. One that is gone again meanwhile lacks nothing: no trial will run on it."""
+    try:
+        found, read = ray.get(task, timeout=0)
+    except ray.exceptions.GetTimeoutError:
+        yield f"no answer within {_PATIENCE_S} s"
+        return
+    except (ray.exceptions.NodeDiedError, ray.exceptions.TaskUnschedulableError):
+        return
+    except ray.exceptions.RayError as error:
+        yield str(error).strip().splitlines()[-1]
+        return
+    if read != token or not copied.exists() or copied.read_text() != token:
+        yield f"--out: {copied.parent.parent} is not the folder that the driver writes; name one that all nodes share"
+    yield from differences(found, wanted, data_root)

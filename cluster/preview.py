@@ -1,0 +1,145 @@
+"""What is said of a search before it begins, by `--plan` and at the start of every search."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import psutil
+import torch
+
+from cluster.asha import GRACE_EPOCHS, REDUCTION_FACTOR
+from cluster.outlook import Outlook, Size, described, outlook
+from cluster.resources import Slots, slots
+from cluster.snapshot import code_hash
+from search_spaces.errors import shortened
+from search_spaces.recipe import Recipe
+from trainables.bar import bar
+from trainables.data.digits import write_digits
+from trainables.layout import load_json, save_json
+from trainables.throughput import Key, Throughput, as_in_the_diary, measured
+
+if TYPE_CHECKING:
+    from cluster.plan import Plan
+
+TRIALS_OF_A_BUDGET = 64
+"""Where a budget says how many trials there are, a cluster that grows may be asked for so many at once."""
+
+_START_S = 6.0
+"""Of Ray, and of its first worker besides the imports."""
+
+_TURNOVER_S = 0.5
+
+
+def slots_here(plan: Plan, gpus: int | None) -> Slots:
+    """What trials would get on this machine, or on one with so many GPUs; one, where the space needs a GPU."""
+    wanted = plan.wanted_gpus if plan.gpus_per_trial is None else plan.gpus_per_trial
+    have = torch.cuda.device_count() if gpus is None else gpus
+    have = max(have, int(wanted > 0))
+    node = {"CPU": float(psutil.cpu_count() or 1), "GPU": float(have)}
+    return slots([node], plan.trials or TRIALS_OF_A_BUDGET, plan.concurrent, plan.gpus_per_trial, plan.wanted_gpus)
+
+
+def measured_here(plan: Plan, recipes: Sequence[Recipe], found: Slots, quiet: bool) -> dict[Key, Throughput]:
+    """A few steps of every kind of recipe, on the plan's own images."""
+    with tempfile.TemporaryDirectory() as scratch, bar("measuring", quiet) as update:
+        data = plan.data
+        if data.root == plan.search.digits and not data.root.exists():  # they are written when the search begins
+            write_digits(Path(scratch), plan.seed)
+            data = replace(data, root=Path(scratch))
+        return measured(recipes, data, plan.setting(found), update)
+
+
+def outlook_of(
+    plan: Plan, recipes: Sequence[Recipe], concurrent: int, throughputs: Mapping[Key, Throughput]
+) -> Outlook:
+    """What a search of these recipes will come to on so many slots."""
+    train_rows, val_rows = plan.folds.split(0)
+    size = Size(
+        plan.epochs,
+        plan.rungs,
+        plan.promote,
+        plan.folds.count,
+        len(train_rows),
+        len(val_rows),
+        len(plan.data.test_ids),
+        len(plan.data.classes),
+        plan.largest_tta_count,
+    )
+    start_s = _START_S + plan.imports_s
+    return outlook(size, recipes, concurrent, throughputs, (start_s, _TURNOVER_S), plan.adaptive)
+
+
+def write_forecast(plan: Plan, found: Slots) -> None:
+    """For the report. A search that goes on keeps what was said at first, unless it is a longer one now."""
+    path = plan.search.forecast
+    if plan.trials and not (path.exists() and load_json(path).get("trials") == plan.trials):
+        said = outlook_of(plan, plan.recipes(), found.concurrent, plan.throughputs)
+        save_json(path, said.to_dict())
+
+
+def preview(plan: Plan, gpus: int | None, price: float | None) -> str:
+    """What the plan is, and where the number of trials is known, what it will come to."""
+    promotion = plan.promote * (plan.folds.count - 1) * plan.epochs
+    data = plan.data
+    images = f"{len(data.image_ids)} images of {len(data.classes)} classes, {len(data.test_ids)} to predict"
+    return "\n".join(
+        (
+            f"data       {data.root}: {images}",
+            f"folds      {plan.folds.count}, stratified, {_duplicates(plan)}, hash {plan.folds.hash}",
+            f"space      {plan.space.name}: {', '.join(plan.space.values('backbone'))}",
+            *_skipped(plan),
+            *_known(plan),
+            f"search     {plan.trials or 'as many'} trials of at most {plan.epochs} epochs on fold 0"
+            f"{'' if plan.trials else ' as the budget allows'}, ASHA on {plan.metric} "
+            f"(grace {GRACE_EPOCHS}, factor {REDUCTION_FACTOR}, rungs {', '.join(map(str, plan.rungs)) or 'none'})"
+            + (f": at most {plan.trials * plan.epochs} epochs" if plan.trials else ""),
+            f"promotion  {plan.promote} trials to all folds: {promotion} epochs more",
+            *_expected(plan, gpus, price),
+            f"code       {code_hash()}, the same for every trial on every node",
+            f"out        {plan.search.path}",
+        )
+    )
+
+
+def _expected(plan: Plan, gpus: int | None, price: float | None) -> list[str]:
+    if not plan.trials:
+        return []
+    recipes, found = plan.recipes(), slots_here(plan, gpus)
+    throughputs = plan.throughputs or as_in_the_diary(recipes)
+    by = "measured here" if plan.throughputs else "at the pace of the diary's GPU"
+    paid = found.concurrent * found.gpus or 1
+    machines = f"{found.concurrent} slots of {_share(found)}, {by}"
+    return described(outlook_of(plan, recipes, found.concurrent, throughputs), machines, price, paid)
+
+
+def _share(found: Slots) -> str:
+    return f"{found.gpus:g} GPU" if found.gpus else f"{found.cpus} CPU core{'s' if found.cpus > 1 else ''}"
+
+
+def _skipped(plan: Plan) -> list[str]:
+    """What is left out, where something is."""
+    skipped = plan.data.skipped
+    tests = int((~plan.data.readable_tests).sum())
+    counts = f"{len(skipped) - tests} training and {tests} test images that cannot be used"
+    note = "; the commonest class is answered for those" if tests else ""
+    return [f"skipped    {counts}{note}", *shortened([f"  {each}" for each in skipped], 5)] if skipped else []
+
+
+def _known(plan: Plan) -> list[str]:
+    """What was found before, where the space says so."""
+    space = plan.space
+    return [
+        f"known      {accuracy:.4f} ± {space.expected_se:.4f} on {space.expected_on} with "
+        + ", ".join(f"{name} {value}" for name, value in fields.items())
+        for fields, accuracy in space.expected
+    ]
+
+
+def _duplicates(plan: Plan) -> str:
+    sizes = np.bincount(plan.groups)
+    return f"{int(sizes[sizes > 1].sum())} images in {int((sizes > 1).sum())} groups of duplicates"

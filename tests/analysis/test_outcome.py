@@ -1,0 +1,45 @@
+"""The plan beside what happened, from a search folder made by hand."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis.outcome import plan_and_outcome
+from search_spaces.recipe import Recipe
+from trainables.layout import SearchFolder, save_json
+from trainables.trial import Trial
+
+RECIPE = Recipe(backbone="test_resnet", image_size=32, batch_size=8, learning_rate=0.01, epochs=4)
+
+
+def trial(number: int, status: str, epochs: int) -> Trial:
+    return Trial(number, RECIPE, status, pd.DataFrame({"val_loss": [1.0] * epochs}))
+
+
+def test_each_line_says_whether_it_came_true(tmp_path: Path) -> None:
+    search = SearchFolder(tmp_path)
+    trials = {
+        0: trial(0, "finished", 4),
+        1: trial(1, "stopped", 2),
+        2: trial(2, "stopped", 2),
+        3: trial(3, "diverged", 1),
+    }
+    for fold, epochs in ((0, 4), (1, 4)):
+        path = search.trial(0).fold(fold).metrics
+        path.parent.mkdir(parents=True)
+        pd.DataFrame({"epoch": range(epochs)}).to_csv(path)
+    said = {"search_epochs": [8, 10], "promotion_epochs": [5, 6], "stopped": {"2": [0.5, 0.7]}, "wall_s": [60, 120]}
+    save_json(search.forecast, said)
+    save_json(search.spending, {"seconds": 90})
+    rows = {row["what"]: (row["actual"], row["inside"]) for row in plan_and_outcome(search, trials, [0])}
+    assert rows == {
+        "epochs of the search": (9, True),
+        "epochs of promotion": (4, False),
+        "stopped at rung 2, %": (pytest.approx(200 / 3), True),
+        "minutes": (1.5, True),
+    }
+
+
+def test_nothing_was_foretold_where_a_budget_decides(tmp_path: Path) -> None:
+    assert plan_and_outcome(SearchFolder(tmp_path), {}, []) == []

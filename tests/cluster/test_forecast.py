@@ -1,0 +1,92 @@
+"""Simulated searches: ASHA's own rule, and intervals that say how little is known beforehand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cluster.asha import rung_epochs
+from cluster.forecast import Course, Interval, Work, course, forecast
+
+RNG_SEED = 0
+WORK = Work(
+    epochs=12,
+    rungs=rung_epochs(12),
+    promote=2,
+    folds=5,
+    slots=2,
+    epoch_s=(10.0,) * 16,
+    prediction_s=(4.0,) * 16,
+)
+
+
+@pytest.fixture
+def courses() -> list[Course]:
+    rng = np.random.default_rng(RNG_SEED)
+    return [course(WORK, rng) for _ in range(50)]
+
+
+def test_trials_are_counted_once_at_each_rung(courses: list[Course]) -> None:
+    for each in courses:
+        assert each.arrived[0] == 16
+        assert each.arrived[1] == 16 - each.stopped[0]
+        finished = each.arrived[1] - each.stopped[1]
+        assert each.search_epochs == 2 * each.stopped[0] + 6 * each.stopped[1] + 12 * finished
+
+
+def test_the_first_arrival_is_never_stopped(courses: list[Course]) -> None:
+    assert all(each.stopped[0] < 16 and each.stopped[1] < each.arrived[1] for each in courses)
+
+
+def test_promotion_trains_what_is_lacking_of_every_fold(courses: list[Course]) -> None:
+    for each in courses:
+        assert each.promotion_epochs >= 2 * 4 * 12  # and what the second lacks of fold 0, if it was stopped
+        assert each.busy_s == 10 * (each.search_epochs + each.promotion_epochs) + 4 * 2 * 5
+        assert each.busy_s / 2 <= each.wall_s <= each.busy_s
+
+
+def test_one_slot_works_all_the_time() -> None:
+    one = course(replace(WORK, slots=1), np.random.default_rng(RNG_SEED))
+    assert one.wall_s == pytest.approx(one.busy_s)
+
+
+def test_starts_and_turnovers_are_time_and_not_work() -> None:
+    slow = course(replace(WORK, start_s=100.0, turnover_s=1.0, slots=1), np.random.default_rng(RNG_SEED))
+    fast = course(replace(WORK, slots=1), np.random.default_rng(RNG_SEED))
+    folds = 2 * 5 - (fast.promotion_epochs == 2 * 4 * 12) * 2  # fold 0 of who was trained to the end is there
+    assert slow.busy_s == fast.busy_s
+    assert slow.wall_s - fast.wall_s == pytest.approx(2 * 100 + 16 + folds + 10, abs=2)
+
+
+def test_without_rungs_all_are_trained_to_the_end() -> None:
+    whole = forecast(replace(WORK, rungs=()))
+    assert whole.search_epochs == Interval(192, 192, 192)
+    assert whole.promotion_epochs == Interval(96, 96, 96)
+    assert whole.stopped == ()
+
+
+def test_intervals_hold_nine_in_ten_and_the_same_seed_gives_the_same() -> None:
+    found = forecast(WORK)
+    assert found == forecast(WORK)
+    rng = np.random.default_rng(99)
+    inside = [course(WORK, rng).search_epochs in found.search_epochs for _ in range(200)]
+    assert 0.8 < np.mean(inside) <= 1.0
+
+
+def test_a_small_search_stops_less_than_a_large_one() -> None:
+    small = forecast(replace(WORK, epoch_s=(1.0,) * 8, prediction_s=(0.0,) * 8))
+    large = forecast(replace(WORK, epoch_s=(1.0,) * 200, prediction_s=(0.0,) * 200))
+    assert small.stopped[0].middle < large.stopped[0].middle < 2 / 3 + 0.01
+    assert large.stopped[0].high - large.stopped[0].low < small.stopped[0].high - small.stopped[0].low
+
+
+def test_fewer_trials_than_slots() -> None:
+    few = forecast(replace(WORK, slots=8, epoch_s=(1.0,) * 3, prediction_s=(0.0,) * 3))
+    assert few.arrived[0] == Interval(3, 3, 3)
+
+
+def test_an_interval_in_words() -> None:
+    assert Interval(85.2, 90, 112).words() == "85-112"
+    assert Interval(144, 144, 144).words() == "144"
+    assert 100 in Interval(85, 90, 112)
+    assert 84 not in Interval(85, 90, 112)

@@ -1,0 +1,49 @@
+"""Machines that may train for a search, and those that may not."""
+
+from pathlib import Path
+
+import pytest
+
+from search_spaces import InputError
+from trainables.node import NodeFacts, check_node, data_signature, differences, facts
+
+
+def test_the_drivers_own_machine_lacks_nothing(stripes: Path) -> None:
+    here = facts(stripes)
+    assert list(differences(here, here, stripes)) == []
+    check_node(stripes, here)
+
+
+def test_another_version_is_named() -> None:
+    wanted = NodeFacts((("torch", "2.15.0"), ("timm", "1.0.31")), "none")
+    here = NodeFacts((("torch", "2.14.0"), ("timm", "none")), "none")
+    assert list(differences(here, wanted, Path("data"))) == [
+        "torch is 2.14.0, must be 2.15.0",
+        "timm is none, must be 1.0.31",
+    ]
+
+
+def test_a_copy_of_the_data_that_differs_is_refused(stripes: Path, more_stripes: Path) -> None:
+    wanted = facts(stripes)
+    assert list(differences(facts(more_stripes), wanted, more_stripes)) == [
+        f"--data: {more_stripes} holds other tables or images than the driver's"
+    ]
+    with pytest.raises(InputError, match=r"is no node for this search(.|\n)*there is no .*nowhere"):
+        check_node(stripes / "nowhere", wanted)
+
+
+@pytest.mark.parametrize("change", ["a label", "an image more", "an image cut", "an image renamed"])
+def test_the_signature_tells_tables_and_images_apart(stripes: Path, change: str) -> None:
+    before = data_signature(stripes)
+    assert data_signature(stripes) == before
+    image = next((stripes / "train_images").iterdir())
+    if change == "a label":
+        table = stripes / "train.csv"
+        table.write_text(table.read_text().replace("train_0.png,0", "train_0.png,1"))
+    elif change == "an image more":
+        (stripes / "test_images" / "another.png").write_bytes(b"x")
+    elif change == "an image cut":
+        image.write_bytes(image.read_bytes()[:-1])
+    else:
+        image.rename(image.with_name("renamed.png"))
+    assert data_signature(stripes) != before

@@ -1,0 +1,29 @@
+"""Measured as a trial trains, on a few of the images."""
+
+from pathlib import Path
+
+import pytest
+
+from search_spaces.recipe import Recipe
+from trainables.data.kaggle import check_data
+from trainables.setting import Setting
+from trainables.throughput import cost_key, measured
+
+FIELDS = {"batch_size": 4, "learning_rate": 0.01, "epochs": 2, "pretrained": False}
+
+
+@pytest.mark.slow
+def test_each_kind_of_recipe_is_measured_once(stripes: Path) -> None:
+    data, _ = check_data(stripes)
+    recipes = [Recipe(backbone="test_resnet", image_size=size, **FIELDS) for size in (32, 32, 64)]
+    recipes.append(Recipe(backbone="test_resnet", image_size=32, head_epochs=1, sam_rho=0.05, **FIELDS))
+    said: list[tuple[int, int]] = []
+    found = measured(recipes, data, Setting(), lambda done, total: said.append((done, total)))
+    assert set(found) == {cost_key(recipe) for recipe in recipes}
+    assert said == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    assert all(each.train_image_s > 0 and each.view_s > 0 for each in found.values())
+
+
+def test_what_costs_nothing_makes_no_kind_of_its_own() -> None:
+    one, other = (Recipe(backbone="test_resnet", image_size=32, t1=t1, **FIELDS) for t1 in (0.5, 1.0))
+    assert cost_key(one) == cost_key(other)

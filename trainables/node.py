@@ -1,0 +1,79 @@
+"""What a machine must share with the driver's before it trains anything: libraries and data. Imports neither torch nor
+ray, so that a node can be asked in a moment."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from search_spaces.errors import InputError
+
+LIBRARIES = ("torch", "torchvision", "timm", "albumentations", "opencv-python-headless", "ray", "optuna")
+"""Part of the code of a search, as far as its numbers go."""
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """What was found on a machine."""
+
+    libraries: tuple[tuple[str, str], ...]
+    """Names and versions; "none" where a library is not installed."""
+    data: str
+    """Of the tables' contents, and of the images' names and sizes; "none" where there is no such folder."""
+
+
+def libraries() -> dict[str, str]:
+    """The versions that this machine has."""
+    return {name: _version(name) for name in LIBRARIES}
+
+
+def facts(data_root: Path) -> NodeFacts:
+    """Of this machine. Lists the data folder, which takes a while where there are many images on a share."""
+    return NodeFacts(tuple(libraries().items()), data_signature(data_root))
+
+
+def differences(here: NodeFacts, wanted: NodeFacts, data_root: Path) -> Iterator[str]:
+    """What a node lacks of what the driver's has, a line each."""
+    found = dict(here.libraries)
+    for name, needed in wanted.libraries:
+        if found.get(name) != needed:
+            yield f"{name} is {found.get(name)}, must be {needed}"
+    if here.data == "none" != wanted.data:
+        yield f"--data: there is no {data_root}"
+    elif here.data != wanted.data:
+        yield f"--data: {data_root} holds other tables or images than the driver's"
+
+
+@cache
+def check_node(data_root: Path, wanted: NodeFacts) -> None:
+    """Refuse to train on a machine that is not as the driver's, which may have joined long after the search began."""
+    lacking = list(differences(facts(data_root), wanted, data_root))
+    if lacking:
+        raise InputError(f"{os.uname().nodename} is no node for this search:", lacking)
+
+
+def data_signature(root: Path) -> str:
+    """A short hash of the tables' contents and of the images' names and sizes. Opens no image."""
+    if not root.is_dir():
+        return "none"
+    digest = hashlib.sha256()
+    for path in sorted(root.iterdir()):
+        if path.is_dir():
+            with os.scandir(path) as entries:
+                sizes = sorted(f"{entry.name}\0{entry.stat().st_size}" for entry in entries)
+            digest.update("\n".join((path.name, *sizes)).encode())
+        elif path.suffix in (".csv", ".json"):
+            digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"
