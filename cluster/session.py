@@ -51,11 +51,12 @@ def session(plan: Plan) -> Iterator[tuple[Slots, Spending]]:
                 runtime_env={"working_dir": str(code), "env_vars": _PATIENCE},
             )
         try:
-            check_nodes(plan.search.path, plan.data_root, facts(plan.data_root))
+            check_nodes(plan.store, plan.place, facts(plan.place))
             found = _slots(plan)
             yield found, Spending(plan, found)
         finally:
             ray.shutdown()
+            plan.store.close()
 
 
 @contextmanager
