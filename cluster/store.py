@@ -110,7 +110,8 @@ class BucketStore(Store):
             other = load_object(self._driver, "process", "host")
             raise InputError(
                 f"--out: {self.place} is being written by process {other['process']} on {other['host']}, or was until "
-                f"less than {3 * _ALIVE_EVERY_S:.0f} s ago; wait for that long if it is dead"
+                f"less than {3 * _ALIVE_EVERY_S:.0f} s ago; if that is dead, wait for so long, or delete "
+                f"{self._driver.name} there"
             )
         self._driver.unlink(missing_ok=True)
 

@@ -154,7 +154,7 @@ def test_data_are_fetched_once_and_go_by_their_contents(server: Server, stripes:
     assert fetched_hash(place.here()) == first  # without the mark it is fetched anew
 
 
-def searched(*flags: str, **env: str) -> subprocess.CompletedProcess[str]:
+def searched(*flags: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "search.py", *FLAGS, *flags]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "RAY_ADDRESS": "local"})
 
@@ -197,10 +197,11 @@ def promoted(out: Path) -> list[int]:
 
 
 def test_a_driver_that_dies_is_followed_by_one_elsewhere(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Server, tmp_path: Path, stripes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = server.uri("results/killed")
-    command = [sys.executable, "search.py", *FLAGS, "--out", out]
+    data, out = server.uri("results/images"), server.uri("results/killed")
+    Copy(Bucket(data), stripes).push()
+    command = [sys.executable, "search.py", *FLAGS, "--data", data, "--out", out]
     env = {**os.environ, "RAY_ADDRESS": "local"}
     with (tmp_path / "said").open("w") as log:
         driver = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=env)
@@ -210,11 +211,11 @@ def test_a_driver_that_dies_is_followed_by_one_elsewhere(
     driver.kill()
     driver.wait()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another machine"))
-    refused = searched("--out", out, "--resume")
+    refused = searched("--data", data, "--out", out, "--resume")
     assert refused.returncode == 2
     assert "is being written by process" in refused.stderr
-    time.sleep(61)
-    resumed = searched("--out", out, "--resume")
+    bucket.remove(["driver.json"])  # as the message says
+    resumed = searched("--data", data, "--out", out, "--resume")
     assert resumed.returncode == 0, resumed.stderr
     assert "report.html" in bucket.states()
     assert "driver.json" not in bucket.states()

@@ -12,9 +12,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from pyarrow import fs
 
 from benchmarks import hosts as machines
 from benchmarks.hosts import HOME, SHARE, Host, until
+from trainables.bucket import Bucket, Copy, patiently
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
@@ -42,10 +44,11 @@ class Cluster:
         """At the desk, in the project's folder."""
         return self.hosts["desk"].run("bash", "-c", command, cwd=ROOT, RAY_AUTH_MODE="token")
 
-    def epochs(self, out: str) -> pd.DataFrame:
-        """Of all trials and folds so far."""
-        tables = [pd.read_csv(path) for path in (self.share / out).glob("trials/*/fold*/metrics.csv")]
-        return pd.concat(tables) if tables else pd.DataFrame({"host": []})
+
+def epochs_in(out: Path) -> pd.DataFrame:
+    """Of all trials and folds so far."""
+    tables = [pd.read_csv(path) for path in out.glob("trials/*/fold*/metrics.csv")]
+    return pd.concat(tables) if tables else pd.DataFrame({"host": []})
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +109,7 @@ def test_an_out_that_the_nodes_do_not_share_is_refused_before_any_trial(cluster:
 def test_trials_run_on_all_hosts_and_come_home(cluster: Cluster) -> None:
     code, said = cluster.typed(documented("make submit")[0])
     assert code == 0, said
-    assert set(cluster.epochs("runs/first")["host"]) == {"head", "worker1", "worker2"}
+    assert set(epochs_in(cluster.share / "runs" / "first")["host"]) == {"head", "worker1", "worker2"}
     code, said = cluster.typed(documented("ray rsync-down")[0].replace(" runs/first", f" {HOME}/first"))
     assert code == 0, said
     assert (cluster.hosts["desk"].home / "first" / "report.html").exists()
@@ -125,24 +128,53 @@ def test_tensorboard_through_the_tunnel(cluster: Cluster) -> None:
         tunnel.communicate()
 
 
-def test_a_host_that_is_cut_off_takes_nothing_with_it(cluster: Cluster) -> None:
-    command = documented("make submit")[0].replace("runs/first", "runs/cut")
+@pytest.fixture
+def bucket(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A folder in a bucket, by its URI: the S3 server runs on the head, and nothing is shared but that."""
+    head = cluster.hosts["head"]
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    for host in (head, cluster.hosts["worker1"], cluster.hosts["worker2"]):
+        credentials = host.home / ".aws" / "credentials"
+        credentials.parent.mkdir()
+        credentials.write_text("[default]\naws_access_key_id = testing\naws_secret_access_key = testing\n")
+    server = head.start("python", "-m", "moto.server", "--host", head.address, "--port", "9000")
+    endpoint = {"endpoint_override": f"{head.address}:9000", "scheme": "http", "region": "us-east-1"}
+    filesystem = fs.S3FileSystem(allow_bucket_creation=True, **endpoint)
+    patiently(lambda: filesystem.create_dir("results"), "making a bucket")
+    yield f"s3://results/cut?{'&'.join(f'{name}={value}' for name, value in endpoint.items())}"
+    server.kill()
+    server.communicate()
+
+
+def test_a_host_that_is_cut_off_takes_nothing_with_it(cluster: Cluster, bucket: str, tmp_path: Path) -> None:
+    """With OUT in a bucket, so that no host has more than its own disk."""
+    twice = f"\\\"'{bucket}'\\\""  # `ray submit` hands its arguments to another shell as they are
+    command = documented("make submit")[0].replace("/mnt/runs/first", twice)
     submit = cluster.hosts["desk"].start("bash", "-c", command, cwd=ROOT, RAY_AUTH_MODE="token")
+    copy = Copy(Bucket(bucket), tmp_path)
+
+    def epochs() -> pd.DataFrame:
+        copy.pull(but=lambda name: not name.endswith("metrics.csv"))
+        return epochs_in(tmp_path)
+
     try:
-        until(lambda: "worker2" in set(cluster.epochs("runs/cut")["host"]), "nothing ran on worker2", 180)
+        until(lambda: "worker2" in set(epochs()["host"]), "nothing ran on worker2", 180)
         cluster.hosts["worker2"].cut_off()
-        before = len(cluster.epochs("runs/cut"))
+        before = len(epochs())
         said, _ = submit.communicate(timeout=300)
     except (TimeoutError, subprocess.TimeoutExpired):
         submit.kill()
         submit.communicate()
         raise
     assert submit.returncode == 0, said
-    summary = json.loads((cluster.share / "runs/cut/summary.json").read_text())
+    copy.pull()
+    summary = json.loads((tmp_path / "summary.json").read_text())
     assert sum(summary["statuses"].values()) == int(re.findall(r"--trials (\d+)", command)[0])
     assert summary["preemptions"]["count"] >= 1
-    assert len(cluster.epochs("runs/cut")) > before
-    assert not list((cluster.share / "runs/cut").glob("trials/*/error.txt"))
+    assert len(epochs()) > before
+    assert (tmp_path / "report.html").exists()
+    assert not list(tmp_path.glob("trials/*/error.txt"))
 
 
 def test_down_ends_it(cluster: Cluster) -> None:
