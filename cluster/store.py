@@ -116,9 +116,11 @@ class BucketStore(Store):
         self._driver.unlink(missing_ok=True)
 
     def forget(self, number: int, fold: int) -> None:
-        super().forget(number, fold)
-        heavy = self.search.trial(number).fold(fold).heavy
-        self.bucket.remove(path.relative_to(self.search.path).as_posix() for path in heavy)
+        folder = self.search.trial(number).fold(fold)
+        if folder.path.exists():
+            super().forget(number, fold)
+            heavy = {path.relative_to(self.search.path).as_posix() for path in folder.heavy}
+            self.bucket.remove(heavy & set(self.bucket.states(self._name(number, fold))))
 
     def _name(self, number: int, fold: int) -> str:
         return self.search.trial(number).fold(fold).path.relative_to(self.search.path).as_posix()

@@ -17,7 +17,7 @@ import pytest
 from pyarrow import fs
 
 from search_spaces import InputError
-from trainables.bucket import Bucket, Copy, is_bucket, patiently
+from trainables.bucket import Bucket, BucketAway, Copy, is_bucket, patiently
 from trainables.data.place import DataPlace, contents_file, fetched_hash
 
 pytestmark = pytest.mark.slow
@@ -131,6 +131,9 @@ def test_what_fails_is_tried_again_and_what_is_not_there_is_not(monkeypatch: pyt
     with pytest.raises(FileNotFoundError):
         patiently(lambda: Path("nowhere").read_text(), "reading")
     assert waits == [0.5, 1.0]
+    monkeypatch.setattr("trainables.bucket.PATIENCE_S", 0.1)
+    with pytest.raises(BucketAway, match=r"asking failed for 0 s: away"):
+        patiently(lambda: (_ for _ in ()).throw(OSError("away")), "asking")
 
 
 def test_what_is_a_bucket() -> None:

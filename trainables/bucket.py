@@ -34,6 +34,10 @@ State = tuple[int, int]
 """Of a file: its bytes, and when it was written, in nanoseconds by the clock of where it is."""
 
 
+class BucketAway(OSError):
+    """An operation failed for as long as anybody waits."""
+
+
 def is_bucket(place: str) -> bool:
     """Whether `place` names a folder in a bucket."""
     return place.startswith(SCHEMES)
@@ -134,7 +138,7 @@ def patiently(operation: Callable[[], Result], what: str) -> Result:
             raise
         except OSError as error:
             if time.monotonic() + wait_s > deadline:
-                raise OSError(f"{what} failed for {PATIENCE_S:.0f} s: {error}") from error
+                raise BucketAway(f"{what} failed for {PATIENCE_S:.0f} s: {str(error).splitlines()[0]}") from error
             if wait_s == _FIRST_WAIT_S:
                 print(f"note: {what} fails ({str(error).splitlines()[0]}); it is tried again", flush=True)
             time.sleep(wait_s)
