@@ -12,11 +12,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from pyarrow import fs
 
 from benchmarks import hosts as machines
-from benchmarks.hosts import HOME, SHARE, Host, until
-from trainables.bucket import Bucket, Copy, patiently
+from benchmarks.hosts import HOME, Host, until
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
@@ -115,66 +113,24 @@ def test_trials_run_on_all_hosts_and_come_home(cluster: Cluster) -> None:
     assert (cluster.hosts["desk"].home / "first" / "report.html").exists()
 
 
-def test_tensorboard_through_the_tunnel(cluster: Cluster) -> None:
-    (command,) = documented("ray exec --port-forward")
-    shown = command.replace("/mnt/shared/runs/cassava", f"{SHARE}/runs/first")
-    desk = cluster.hosts["desk"]
-    tunnel = desk.start("bash", "-c", shown, cwd=ROOT, RAY_AUTH_MODE="token")
-    ask = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:6006/data/runs', timeout=2).read().decode())"
-    try:
-        until(lambda: "fold0" in desk.run("python", "-c", ask)[1], "no TensorBoard at the desk", 60)
-    finally:
-        tunnel.kill()
-        tunnel.communicate()
-
-
-@pytest.fixture
-def bucket(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A folder in a bucket, by its URI: the S3 server runs on the head, and nothing is shared but that."""
-    head = cluster.hosts["head"]
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    for host in (head, cluster.hosts["worker1"], cluster.hosts["worker2"]):
-        credentials = host.home / ".aws" / "credentials"
-        credentials.parent.mkdir()
-        credentials.write_text("[default]\naws_access_key_id = testing\naws_secret_access_key = testing\n")
-    server = head.start("python", "-m", "moto.server", "--host", head.address, "--port", "9000")
-    endpoint = {"endpoint_override": f"{head.address}:9000", "scheme": "http", "region": "us-east-1"}
-    filesystem = fs.S3FileSystem(allow_bucket_creation=True, **endpoint)
-    patiently(lambda: filesystem.create_dir("results"), "making a bucket")
-    yield f"s3://results/cut?{'&'.join(f'{name}={value}' for name, value in endpoint.items())}"
-    server.kill()
-    server.communicate()
-
-
-def test_a_host_that_is_cut_off_takes_nothing_with_it(cluster: Cluster, bucket: str, tmp_path: Path) -> None:
-    """With OUT in a bucket, so that no host has more than its own disk."""
-    twice = f"\\\"'{bucket}'\\\""  # `ray submit` hands its arguments to another shell as they are
-    command = documented("make submit")[0].replace("/mnt/runs/first", twice)
+def test_a_host_that_is_cut_off_takes_nothing_with_it(cluster: Cluster) -> None:
+    command = documented("make submit")[0].replace("runs/first", "runs/cut")
     submit = cluster.hosts["desk"].start("bash", "-c", command, cwd=ROOT, RAY_AUTH_MODE="token")
-    copy = Copy(Bucket(bucket), tmp_path)
-
-    def epochs() -> pd.DataFrame:
-        copy.pull(but=lambda name: not name.endswith("metrics.csv"))
-        return epochs_in(tmp_path)
-
+    out = cluster.share / "runs" / "cut"
     try:
-        until(lambda: "worker2" in set(epochs()["host"]), "nothing ran on worker2", 180)
+        until(lambda: "worker2" in set(epochs_in(out)["host"]), "nothing ran on worker2", 180)
         cluster.hosts["worker2"].cut_off()
-        before = len(epochs())
+        before = len(epochs_in(out))
         said, _ = submit.communicate(timeout=300)
     except (TimeoutError, subprocess.TimeoutExpired):
         submit.kill()
-        submit.communicate()
         raise
     assert submit.returncode == 0, said
-    copy.pull()
-    summary = json.loads((tmp_path / "summary.json").read_text())
+    summary = json.loads((out / "summary.json").read_text())
     assert sum(summary["statuses"].values()) == int(re.findall(r"--trials (\d+)", command)[0])
     assert summary["preemptions"]["count"] >= 1
-    assert len(epochs()) > before
-    assert (tmp_path / "report.html").exists()
-    assert not list(tmp_path.glob("trials/*/error.txt"))
+    assert len(epochs_in(out)) > before
+    assert not list(out.glob("trials/*/error.txt"))
 
 
 def test_down_ends_it(cluster: Cluster) -> None:
