@@ -97,6 +97,7 @@ def network(folder: Path) -> Iterator[None]:
     """A bridge that the hosts hang on, and a key that opens all of them."""
     _ip("link", "add", BRIDGE, "type", "bridge")
     try:
+        _ip("address", "add", f"{NETWORK}.1/24", "dev", BRIDGE)
         _ip("link", "set", BRIDGE, "up")
         for key in ("key", "host_key"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)], check=True)

@@ -60,7 +60,7 @@ def plain_trial(config: dict[str, Any], *, epochs: int) -> None:
         tune.report(row)
 
 
-def our_trial(config: dict[str, Any], *, data_root: Path, out: Path, setting: Any) -> None:
+def our_trial(config: dict[str, Any], *, data: Any, out: Path, setting: Any) -> None:
     """In place of `run_trial`: the rows go to `metrics.csv`, as a training's do."""
     folder = SearchFolder(out).trial(config["trial"]).fold(0)
     epochs = json.loads(SearchFolder(out).trial(config["trial"]).recipe.read_text())["epochs"]

@@ -18,7 +18,8 @@ from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial as RayTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from trainables.layout import SearchFolder, load_json, save_json
+from cluster.store import Store
+from trainables.layout import load_json, save_json
 from trainables.scores import goodness
 from trainables.trial import load_epochs
 
@@ -132,17 +133,18 @@ class Asha(FIFOScheduler):  # type: ignore[misc]
 
     _supports_buffered_results = False
 
-    def __init__(self, table: RungTable, search: SearchFolder) -> None:
+    def __init__(self, table: RungTable, store: Store) -> None:
         super().__init__()
-        self._table, self._search = table, search
+        self._table, self._store = table, store
 
     def on_trial_result(self, tune_controller: TuneController, trial: RayTrial, result: dict[str, Any]) -> str:
         """Ray asks after every report: CONTINUE or STOP."""
+        number, epoch = trial.config["trial"], result["epoch"]
+        self._store.fetch(number, 0)  # Ray asks here first; what comes after reads the trial's files
         if result["diverged"]:
             return str(TrialScheduler.STOP)
-        number, epoch = trial.config["trial"], result["epoch"]
         if self._table.lacks(number, epoch):
-            rows = load_epochs(self._search.trial(number).fold(0)).to_dict("records")
+            rows = load_epochs(self._store.search.trial(number).fold(0)).to_dict("records")
             reported = {int(row["epoch"]): float(row[self._table.metric]) for row in rows if row["epoch"] < epoch}
             self._table.readmit(number, reported)
         passes = self._table.judge(number, epoch, result[self._table.metric])

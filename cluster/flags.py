@@ -35,8 +35,8 @@ def _what_is_searched(add: Callable[..., object]) -> None:
         default="digits",
         help="digits, leaves, cassava, diary/NAME, or a .py file that defines SPACE (default: digits)",
     )
-    add("--data", default="digits", help="folder in the Kaggle layout, or 'digits' (default)")
-    add("--out", type=Path, help="folder for all results (default: runs/SPACE-TIME)")
+    add("--data", default="digits", help="folder in the Kaggle layout, also s3:// or gs://, or 'digits' (default)")
+    add("--out", help="folder for all results, also s3:// or gs:// (default: runs/SPACE-TIME)")
     add(
         "--set",
         nargs="+",
@@ -133,7 +133,7 @@ def _value(name: str, text: str) -> Any:
         return text
 
 
-def command(flags: argparse.Namespace, out: Path) -> str:
+def command(flags: argparse.Namespace, out: str | Path) -> str:
     """The command line that repeats this search."""
     values: dict[str, Any] = {**vars(flags), "out": out}
     words = []

@@ -20,6 +20,7 @@ from cluster.tuner import SearchFailed
 from trainables.bar import bar
 from trainables.comparison import compare
 from trainables.data.kaggle import load_data
+from trainables.data.place import DataPlace
 from trainables.data.skipped import load_skipped
 from trainables.layout import SearchFolder, load_array, load_json, save_array, save_json
 from trainables.predict import predict_images
@@ -27,6 +28,7 @@ from trainables.scores import goods_by_image
 from trainables.setting import Setting
 from trainables.train import train_in_search
 from trainables.trial import Trial, load_epochs
+from trainables.working_copy import working_copy
 
 _LOOK_EVERY_S = 1.0
 
@@ -63,7 +65,7 @@ def _forget_losers(plan: Plan, trials: list[Trial]) -> None:
     for trial in trials:
         if trial.number in gone and trial.status != "cut":  # a greater budget may go on with it
             for fold in range(plan.folds.count):  # of a longer search, one that was promoted may be a loser now
-                plan.search.trial(trial.number).fold(fold).forget_weights()
+                plan.store.forget(trial.number, fold)
 
 
 def _train_folds(plan: Plan, slots: Slots, spending: Spending, members: list[int], folds: range) -> None:
@@ -156,7 +158,7 @@ def predict_test(plan: Plan, slots: Slots, spending: Spending, members: list[int
 
 def _starter(plan: Plan, slots: Slots, setting: Setting, function: Callable[..., None]) -> Callable[[_Pair], Any]:
     remote = ray.remote(num_cpus=slots.cpus, num_gpus=slots.gpus, max_retries=0)(function)
-    return lambda pair: remote.remote(plan.data_root, plan.search.path, setting, *pair)
+    return lambda pair: remote.remote(plan.place, plan.search.path, setting, *pair)
 
 
 def _run(
@@ -171,12 +173,14 @@ def _run(
     One whose machine went or whose worker crashed is started again (`Attempts`). An error of its own ends it all, with
     its cause; what is trained stays trained.
     """
+    plan.store.publish()
     attempts = Attempts()
     asked = {start(pair): (pair, time.time()) for pair in pairs}
     while asked:
         done, _ = ray.wait(list(asked), num_returns=len(asked), timeout=_LOOK_EVERY_S)
         for task in done:
             pair, since = asked.pop(task)
+            plan.store.fetch(*pair)
             error = _error(task)
             if error:
                 _check_tried_again(plan, attempts, error, pair, since)
@@ -185,6 +189,8 @@ def _run(
             for task in [task for task, (asked_for, _) in asked.items() if asked_for == pair]:
                 ray.cancel(task, force=True)
                 del asked[task]
+        plan.store.fetch_running(pair for pair, _ in asked.values())
+        plan.store.publish(soon=True)
         look(len(pairs) - len(asked))
 
 
@@ -210,22 +216,23 @@ def _check_tried_again(plan: Plan, attempts: Attempts, error: Exception, pair: _
         raise SearchFailed(f"A fold failed; --resume goes on with what is trained. The cause:\n{error}")
 
 
-def _train_fold(data_root: Path, out: Path, setting: Setting, number: int, fold: int) -> None:
-    for _row in train_in_search(data_root, SearchFolder(out), number, fold, setting):
+def _train_fold(place: DataPlace, out: Path, setting: Setting, number: int, fold: int) -> None:
+    for _row in train_in_search(place, SearchFolder(out), number, fold, setting):
         pass
 
 
-def _predict_fold(data_root: Path, out: Path, setting: Setting, number: int, fold: int) -> None:
+def _predict_fold(place: DataPlace, out: Path, setting: Setting, number: int, fold: int) -> None:
     """A test image that cannot be read is answered too: by how common the classes are."""
-    search = SearchFolder(out)
-    folder, data = search.trial(number).fold(fold), load_data(data_root, load_skipped(search.skipped))
-    readable = data.readable_tests
-    paths = [path for path, there in zip(data.test_paths, readable, strict=True) if there]
-    probs = np.tile(data.class_shares.astype(np.float32), (len(readable), 1))
-    probs[readable] = predict_images(
-        folder.weights, paths, threads=setting.threads, loader_workers=setting.loader_workers
-    )
-    save_array(folder.test_probs, probs)
+    with working_copy(SearchFolder(out), number, fold, setting.bucket) as (here, publish):
+        folder, data = here.trial(number).fold(fold), load_data(place.here(), load_skipped(here.skipped))
+        readable = data.readable_tests
+        paths = [path for path, there in zip(data.test_paths, readable, strict=True) if there]
+        probs = np.tile(data.class_shares.astype(np.float32), (len(readable), 1))
+        probs[readable] = predict_images(
+            folder.weights, paths, threads=setting.threads, loader_workers=setting.loader_workers
+        )
+        save_array(folder.test_probs, probs)
+        publish()
 
 
 def _whole(plan: Plan, promoted: list[int], count: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Weights and checkpoints of losers go as soon as they have lost."""
+"""Weights and checkpoints of losers go as soon as they have lost, and what the driver writes is published."""
 
 from __future__ import annotations
 
@@ -27,5 +27,8 @@ class Housekeeping(Callback):  # type: ignore[misc]
         """Ray tells the searcher first, so that its trials have the one that ended."""
         lost = set(losers(self._proposals.ended, self._plan.promote, self._plan.metric))
         for number in lost - self._gone:
-            self._plan.search.trial(number).fold(0).forget_weights()
+            self._plan.store.forget(number, 0)
         self._gone |= lost
+
+    def on_step_end(self, iteration: int, trials: list[RayTrial], **_info: Any) -> None:
+        self._plan.store.publish(soon=True)

@@ -32,19 +32,20 @@ def begin(plan: Plan) -> None:
     note = check_resumed(plan)
     if note:
         print(f"note: {note}")
-    if plan.data_root == plan.search.digits and not (plan.resume and plan.data_root.exists()):
-        write_digits(plan.data_root, plan.seed)
+    if plan.data.root == plan.search.digits and not (plan.resume and plan.data.root.exists()):
+        write_digits(plan.data.root, plan.seed)
     save_json(plan.search.search, about)  # from here on --resume has a search to go on with
     plan.folds.save(plan.search.folds)
     write_whole(plan.search.groups, groups_csv(plan.groups, plan.data.image_ids))
     if plan.data.skipped:
         write_whole(plan.search.skipped, skipped_csv(plan.data.skipped))
+    plan.store.publish()
 
 
 def _about(plan: Plan) -> dict[str, Any]:
     return {
         "space": plan.space.name,
-        "data": str(plan.data_root),
+        "data": plan.place.where,
         "weights": str(plan.weights) if plan.weights else None,
         "folds": plan.folds.count,
         "epochs": plan.epochs,
@@ -62,7 +63,7 @@ def _about(plan: Plan) -> dict[str, Any]:
         "classes": plan.data.classes,
         "rungs": plan.rungs,
         "ranges": described(plan.space.fields),
-        "out": str(plan.search.path),
+        "out": plan.store.place,
         "command": plan.command,
     }
 

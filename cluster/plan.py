@@ -22,17 +22,20 @@ from cluster.out import check_out
 from cluster.preview import measured_here, preview, slots_here
 from cluster.resources import Slots
 from cluster.snapshot import check_code, code_hash
+from cluster.store import Store, open_store
 from cluster.warm_start import check_same_folds, warmed
 from search_spaces import InputError, Space, load_space, pipeline
 from search_spaces.errors import together
 from search_spaces.recipe import Recipe
 from trainables.backbones import has_local_weights
 from trainables.bar import bar
+from trainables.bucket import is_bucket
 from trainables.checks import check_backbones, check_on_data, check_recipes
 from trainables.data.digits import write_digits
 from trainables.data.duplicates import duplicate_groups, read_groups
 from trainables.data.folds import Folds, make_folds
 from trainables.data.kaggle import Contents, ImageData, check_data
+from trainables.data.place import DataPlace
 from trainables.layout import SearchFolder
 from trainables.node import facts
 from trainables.setting import Setting
@@ -43,9 +46,11 @@ from trainables.throughput import Key, Throughput
 class Plan:
     """What a search will do, with everything checked."""
 
-    search: SearchFolder
-    data_root: Path
+    store: Store
+    place: DataPlace
+    """Where every machine finds the data."""
     data: ImageData
+    """On this one."""
     folds: Folds
     groups: NDArray[np.int64]
     trials: int | None
@@ -71,6 +76,11 @@ class Plan:
     space: Space
     throughputs: Mapping[Key, Throughput] = field(default_factory=dict)
     """By kind of recipe, where `--measure` found them."""
+
+    @property
+    def search(self) -> SearchFolder:
+        """OUT, or this machine's copy of it."""
+        return self.store.search
 
     @property
     def epochs(self) -> int:
@@ -106,7 +116,8 @@ class Plan:
             self.search.micro_batches,
             self.deterministic,
             code_hash(),
-            facts(self.data_root),
+            facts(self.place),
+            self.store.bucket,
         )
 
 
@@ -117,23 +128,23 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
     space = _space(flags)
     budget = _budget(flags, space)
     out = flags.out or Path("runs") / f"{space.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    search = SearchFolder(out.resolve())
-    check_out(search, flags.resume)
+    store = open_store(out, flags.resume)
+    check_out(store.search, flags.resume)
     trials = flags.trials or (None if budget and not space.grid else space.trials)
     recipes = space.recipes(trials, flags.seed) if trials else list(islice(space.stream(flags.seed), space.trials))
     together(
         lambda: check_backbones(space.values("backbone"), bool(space.fields.get("pretrained")) and not flags.weights),
         lambda: check_recipes(recipes, flags.weights),
     )
-    data, contents = _checked_data(flags, search)
+    place, data, contents = _checked_data(flags, store)
     check_on_data(recipes, data)
     groups = _groups(flags.groups, data, contents)
     folds = make_folds(data, flags.folds, flags.seed, contents.hash, groups, flags.train_only)
     if flags.warm_start and not flags.recipes_only:
         check_same_folds(flags.warm_start, folds.hash)
     plan = Plan(
-        search=search,
-        data_root=data.root,
+        store=store,
+        place=place,
         data=data,
         folds=folds,
         groups=groups,
@@ -214,17 +225,25 @@ def _pickles(folder: Path) -> str:
     return f". {', '.join(found)}: a pickle can run code when it is opened, and is not opened here" if found else ""
 
 
-def _checked_data(flags: argparse.Namespace, search: SearchFolder) -> tuple[ImageData, Contents]:
+def _checked_data(flags: argparse.Namespace, store: Store) -> tuple[DataPlace, ImageData, Contents]:
     """The data and what its images showed. Digits are written elsewhere here: OUT is not begun yet."""
+    search, skip_bad = store.search, flags.bad_images == "skip"
+    if is_bucket(flags.data) or (flags.data == "digits" and store.bucket):
+        place = DataPlace(flags.data, flags.seed)
+        with bar("fetching data", flags.quiet) as update:
+            root = place.here(update)
+        with bar("checking images", flags.quiet) as update:
+            return place, *check_data(root, update, skip_bad)
     with tempfile.TemporaryDirectory() as scratch, bar("checking images", flags.quiet) as update:
         if flags.data != "digits":
-            return check_data(Path(flags.data), update, flags.bad_images == "skip")
+            data, contents = check_data(Path(flags.data), update, skip_bad)
+            return DataPlace(str(data.root)), data, contents
         there = flags.resume and search.digits.exists()
         root = search.digits if there else Path(scratch)
         if not there:
             write_digits(root, flags.seed)
         data, contents = check_data(root, update)
-        return replace(data, root=search.digits), contents
+        return DataPlace(str(search.digits)), replace(data, root=search.digits), contents
 
 
 def _groups(table: Path | None, data: ImageData, contents: Contents) -> NDArray[np.int64]:

@@ -6,41 +6,58 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from cluster.store import Store
 from search_spaces import InputError
+from trainables.bucket import Bucket
+from trainables.data.place import DataPlace
 from trainables.node import NodeFacts, differences, facts
 
 _PATIENCE_S = 300
 """Until a node answers: it may have to fetch and unpack the code first."""
 
 
-def check_nodes(out: Path, data_root: Path, wanted: NodeFacts) -> None:
-    """Refuse a cluster where a node has other libraries or data than the driver, or does not share its `out`.
+def check_nodes(store: Store, data: DataPlace, wanted: NodeFacts) -> None:
+    """Refuse a cluster where a node has other libraries or data than the driver, or does not share its OUT.
 
-    Each node reads what the driver wrote to `out`, and the driver what each node wrote. Leaves nothing behind.
+    Each node reads what the driver wrote to OUT, and the driver what each node wrote. Leaves nothing behind.
     """
     here = ray.get_runtime_context().get_node_id()
     others = {node["NodeID"]: node for node in ray.nodes() if node["Alive"] and node["NodeID"] != here}
     if not others:
         return
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out, prefix=".nodes-") as folder:
-        token = secrets.token_hex()
-        (Path(folder) / "token").write_text(token)
-        asked = {node: _asked(node).remote(Path(folder), data_root, node) for node in others}
+    store.search.path.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=store.search.path, prefix=".nodes-") as folder:
+        token = _Token(Path(folder), secrets.token_hex(), store.bucket)
+        (token.folder / "token").write_text(token.text)
+        asked = {node: _asked(node).remote(token.folder, data, node, store.bucket) for node in others}
         ray.wait(list(asked.values()), num_returns=len(asked), timeout=_PATIENCE_S)
         problems = [
             f"{others[node]['NodeManagerAddress']}: {problem}"
             for node, task in asked.items()
-            for problem in _problems(task, Path(folder) / node, token, data_root, wanted)
+            for problem in _problems(task, node, token, data, wanted)
         ]
     if problems:
         raise InputError("Every node must have what the trials need; here:", problems)
+
+
+@dataclass(frozen=True)
+class _Token:
+    """What the driver wrote to OUT, where OUT is a folder."""
+
+    folder: Path
+    text: str
+    bucket: Bucket | None
+
+    def came_back(self, read: str | None, node: str) -> bool:
+        copied = self.folder / node
+        return read == self.text and copied.exists() and copied.read_text() == self.text
 
 
 def _asked(node: str) -> Any:
@@ -48,16 +65,18 @@ def _asked(node: str) -> Any:
     return ray.remote(num_cpus=0, max_retries=2, scheduling_strategy=there)(_look_around)
 
 
-def _look_around(folder: Path, data_root: Path, node: str) -> tuple[NodeFacts, str | None]:
+def _look_around(folder: Path, data: DataPlace, node: str, bucket: Bucket | None) -> tuple[NodeFacts, str | None]:
     """On a node: what it has, and the driver's token where it can be read. Leaves a copy of it for the driver."""
     token = None
+    if bucket:
+        bucket.check("--out")
     with suppress(OSError):
         token = (folder / "token").read_text()
         (folder / node).write_text(token)
-    return facts(data_root), token
+    return facts(data), token
 
 
-def _problems(task: Any, copied: Path, token: str, data_root: Path, wanted: NodeFacts) -> Iterator[str]:
+def _problems(task: Any, node: str, token: _Token, data: DataPlace, wanted: NodeFacts) -> Iterator[str]:
     """What one node lacks. One that is gone again meanwhile lacks nothing: no trial will run on it."""
     try:
         found, read = ray.get(task, timeout=0)
@@ -69,6 +88,7 @@ def _problems(task: Any, copied: Path, token: str, data_root: Path, wanted: Node
     except ray.exceptions.RayError as error:
         yield str(error).strip().splitlines()[-1]
         return
-    if read != token or not copied.exists() or copied.read_text() != token:
-        yield f"--out: {copied.parent.parent} is not the folder that the driver writes; name one that all nodes share"
-    yield from differences(found, wanted, data_root)
+    if not token.bucket and not token.came_back(read, node):
+        out = token.folder.parent
+        yield f"--out: {out} is not the folder that the driver writes; name one that all nodes share, or a bucket"
+    yield from differences(found, wanted, data)

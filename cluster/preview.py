@@ -89,7 +89,7 @@ def preview(plan: Plan, gpus: int | None, price: float | None) -> str:
     images = f"{len(data.image_ids)} images of {len(data.classes)} classes, {len(data.test_ids)} to predict"
     return "\n".join(
         (
-            f"data       {data.root}: {images}",
+            f"data       {plan.place.where}: {images}",
             f"folds      {plan.folds.count}, stratified, {_duplicates(plan)}, hash {plan.folds.hash}",
             f"space      {plan.space.name}: {', '.join(plan.space.values('backbone'))}",
             *_skipped(plan),
@@ -101,7 +101,7 @@ def preview(plan: Plan, gpus: int | None, price: float | None) -> str:
             f"promotion  {plan.promote} trials to all folds: {promotion} epochs more",
             *_expected(plan, gpus, price),
             f"code       {code_hash()}, the same for every trial on every node",
-            f"out        {plan.search.path}",
+            f"out        {plan.store.place}",
         )
     )
 

@@ -87,6 +87,7 @@ class Proposals(Searcher):  # type: ignore[misc]
             return None
         self._keys.add(self._key(recipe))
         save_json(self._plan.search.trial(number).recipe, recipe.to_dict())
+        self._plan.store.publish()  # the training reads it
         return number
 
     def _recipe(self, number: int) -> Recipe | None:

@@ -20,6 +20,7 @@ from cluster.resources import Slots, slots
 from cluster.snapshot import frozen
 from cluster.spending import Spending
 from cluster.tuner import SearchFailed
+from trainables.bucket import BucketAway
 from trainables.node import facts
 
 # Ray's cluster launcher leaves it on the head node, where `ray submit` runs the driver.
@@ -51,16 +52,17 @@ def session(plan: Plan) -> Iterator[tuple[Slots, Spending]]:
                 runtime_env={"working_dir": str(code), "env_vars": _PATIENCE},
             )
         try:
-            check_nodes(plan.search.path, plan.data_root, facts(plan.data_root))
+            check_nodes(plan.store, plan.place, facts(plan.place))
             found = _slots(plan)
             yield found, Spending(plan, found)
         finally:
             ray.shutdown()
+            plan.store.close()
 
 
 @contextmanager
 def explained(plan: Plan) -> Iterator[None]:
-    """Turn a full disk, whoever met it, and what Ray raises into `SearchFailed`."""
+    """Turn a full disk, whoever met it, a bucket that stays away, and what Ray raises into `SearchFailed`."""
     try:
         yield
     except (OSError, TuneError, SearchFailed, ray.exceptions.RayError) as error:
@@ -70,6 +72,8 @@ def explained(plan: Plan) -> Iterator[None]:
                 f"The disk of {plan.search.path} is full, or cannot be written; free some space and go on with\n"
                 f"  {plan.command} --resume\nThe cause: {no_room}"
             ) from error
+        if isinstance(error, BucketAway):
+            raise SearchFailed(f"{error}; once it is back, go on with\n  {plan.command} --resume") from error
         if isinstance(error, ray.exceptions.RayError):
             cause = str(error).strip().splitlines()[-1]
             raise SearchFailed(f"Ray failed; the same command with --resume goes on. The cause: {cause}") from error

@@ -75,7 +75,7 @@ def _tune(
 ) -> None:
     trainable = tune.with_parameters(
         run_trial,
-        data_root=plan.data_root,
+        data=plan.place,
         out=plan.search.path,
         setting=plan.setting(slots),
     )
@@ -85,7 +85,7 @@ def _tune(
         tune_config=TuneConfig(
             search_alg=proposals,
             num_samples=-1,  # `proposals` knows when it is enough
-            scheduler=Asha(table, plan.search),
+            scheduler=Asha(table, plan.store),
             max_concurrent_trials=slots.concurrent,
             reuse_actors=True,
             trial_name_creator=_name,

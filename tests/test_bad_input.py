@@ -599,7 +599,7 @@ def test_bad_input_is_refused_in_one_message_and_nothing_is_lost(
     assert is_one_message(printed.err, line.program), printed.err
     assert code == 2
     assert contents(place.root) == before
-    assert seconds < 2
+    assert seconds < 10
 
 
 def test_what_is_no_single_message_is_found_out() -> None:

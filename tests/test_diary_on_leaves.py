@@ -1,4 +1,4 @@
-"""Every experiment of the diary, as the command line that a user would type, on a few real leaf photos."""
+"""Every experiment of the diary, by the flags that a user would type, on a few real leaf photos."""
 
 import json
 import shutil
@@ -8,11 +8,18 @@ import pandas as pd
 import pytest
 
 import search
+from cluster.flags import read_flags
+from cluster.plan import make_plan
+from cluster.resources import Slots
 from search_spaces.loading import diary_names
+from trainables.layout import FoldFolder, load_array
+from trainables.train import train
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 WEIGHTS = SHARED / "weights"
 PER_CLASS = 12
+WHOLE = ("diary/t1_t2", "diary/head_epochs", "diary/sources")
+"""Families that are searched to the end, with Ray; that is the same for all."""
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +42,33 @@ def leaves(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("default")  # in this process, for speed: what Ray warns of is not ours
-@pytest.mark.parametrize("name", diary_names())
-def test_a_family_runs_from_its_grid_to_the_answer(name: str, leaves: Path, tmp_path: Path) -> None:
+def flags_of(name: str, leaves: Path, out: Path) -> list[str]:
+    """Two small recipes of the family's grid."""
     small = ["backbone=mobilenetv2_100"] + ([] if name == "diary/image_size" else ["image_size=32"])
     epochs = "3" if name == "diary/head_epochs" else "1"
-    out = tmp_path / "out"
     flags = ["--space", name, "--data", str(leaves), "--weights", str(WEIGHTS), "--out", str(out), "--set", *small]
-    flags += ["--trials", "2", "--epochs", epochs, "--promote", "1", "--folds", "2", "--gpus-per-trial", "0"]
-    assert search.main([*flags, "--concurrent", "1"]) == 0
+    return [*flags, "--trials", "2", "--epochs", epochs, "--promote", "1", "--folds", "2", "--gpus-per-trial", "0"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", diary_names())
+def test_a_family_trains_the_recipes_of_its_grid(name: str, leaves: Path, tmp_path: Path) -> None:
+    """Planned as the command line plans them, and trained in this process."""
+    plan = make_plan(read_flags([*flags_of(name, leaves, tmp_path / "out"), "--quiet"]))
+    assert plan is not None
+    for number, recipe in enumerate(plan.recipes()):
+        folder = FoldFolder(tmp_path / str(number))
+        *_, row = train(recipe, plan.data, plan.folds, 0, folder, plan.setting(Slots(1, 2, 0.0)))
+        assert row["epoch"] == recipe.epochs
+        assert not row["diverged"]
+        assert load_array(folder.pred_probs).shape == (len(plan.folds.split(0)[1]), 3)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # in this process, for speed: what Ray warns of is not ours
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_family_runs_from_its_grid_to_the_answer(name: str, leaves: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert search.main([*flags_of(name, leaves, out), "--concurrent", "1"]) == 0
     assert len(pd.read_csv(out / "submission.csv")) == 4
     assert json.loads((out / "search.json").read_text())["space"] == name

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from benchmarks import hosts as machines
-from benchmarks.hosts import HOME, SHARE, Host, until
+from benchmarks.hosts import HOME, Host, until
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
@@ -42,10 +42,11 @@ class Cluster:
         """At the desk, in the project's folder."""
         return self.hosts["desk"].run("bash", "-c", command, cwd=ROOT, RAY_AUTH_MODE="token")
 
-    def epochs(self, out: str) -> pd.DataFrame:
-        """Of all trials and folds so far."""
-        tables = [pd.read_csv(path) for path in (self.share / out).glob("trials/*/fold*/metrics.csv")]
-        return pd.concat(tables) if tables else pd.DataFrame({"host": []})
+
+def epochs_in(out: Path) -> pd.DataFrame:
+    """Of all trials and folds so far."""
+    tables = [pd.read_csv(path) for path in out.glob("trials/*/fold*/metrics.csv")]
+    return pd.concat(tables) if tables else pd.DataFrame({"host": []})
 
 
 @pytest.fixture(scope="module")
@@ -106,43 +107,30 @@ def test_an_out_that_the_nodes_do_not_share_is_refused_before_any_trial(cluster:
 def test_trials_run_on_all_hosts_and_come_home(cluster: Cluster) -> None:
     code, said = cluster.typed(documented("make submit")[0])
     assert code == 0, said
-    assert set(cluster.epochs("runs/first")["host"]) == {"head", "worker1", "worker2"}
+    assert set(epochs_in(cluster.share / "runs" / "first")["host"]) == {"head", "worker1", "worker2"}
     code, said = cluster.typed(documented("ray rsync-down")[0].replace(" runs/first", f" {HOME}/first"))
     assert code == 0, said
     assert (cluster.hosts["desk"].home / "first" / "report.html").exists()
 
 
-def test_tensorboard_through_the_tunnel(cluster: Cluster) -> None:
-    (command,) = documented("ray exec --port-forward")
-    shown = command.replace("/mnt/shared/runs/cassava", f"{SHARE}/runs/first")
-    desk = cluster.hosts["desk"]
-    tunnel = desk.start("bash", "-c", shown, cwd=ROOT, RAY_AUTH_MODE="token")
-    ask = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:6006/data/runs', timeout=2).read().decode())"
-    try:
-        until(lambda: "fold0" in desk.run("python", "-c", ask)[1], "no TensorBoard at the desk", 60)
-    finally:
-        tunnel.kill()
-        tunnel.communicate()
-
-
 def test_a_host_that_is_cut_off_takes_nothing_with_it(cluster: Cluster) -> None:
     command = documented("make submit")[0].replace("runs/first", "runs/cut")
     submit = cluster.hosts["desk"].start("bash", "-c", command, cwd=ROOT, RAY_AUTH_MODE="token")
+    out = cluster.share / "runs" / "cut"
     try:
-        until(lambda: "worker2" in set(cluster.epochs("runs/cut")["host"]), "nothing ran on worker2", 180)
+        until(lambda: "worker2" in set(epochs_in(out)["host"]), "nothing ran on worker2", 180)
         cluster.hosts["worker2"].cut_off()
-        before = len(cluster.epochs("runs/cut"))
+        before = len(epochs_in(out))
         said, _ = submit.communicate(timeout=300)
     except (TimeoutError, subprocess.TimeoutExpired):
         submit.kill()
-        submit.communicate()
         raise
     assert submit.returncode == 0, said
-    summary = json.loads((cluster.share / "runs/cut/summary.json").read_text())
+    summary = json.loads((out / "summary.json").read_text())
     assert sum(summary["statuses"].values()) == int(re.findall(r"--trials (\d+)", command)[0])
     assert summary["preemptions"]["count"] >= 1
-    assert len(cluster.epochs("runs/cut")) > before
-    assert not list((cluster.share / "runs/cut").glob("trials/*/error.txt"))
+    assert len(epochs_in(out)) > before
+    assert not list(out.glob("trials/*/error.txt"))
 
 
 def test_down_ends_it(cluster: Cluster) -> None:

@@ -137,11 +137,15 @@ class FoldFolder:
         """Epochs whose loss was not finite and that were trained once more, a line each."""
         return self.path / "retries.txt"
 
+    @property
+    def heavy(self) -> tuple[Path, Path, Path]:
+        """What only a resume or a prediction would need."""
+        return self.checkpoint, self.earlier_checkpoint, self.weights
+
     def forget_weights(self) -> None:
-        """Delete what only a resume or a prediction would need."""
-        self.checkpoint.unlink(missing_ok=True)
-        self.earlier_checkpoint.unlink(missing_ok=True)
-        self.weights.unlink(missing_ok=True)
+        """Delete what is heavy."""
+        for path in self.heavy:
+            path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

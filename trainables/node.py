@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from search_spaces.errors import InputError
+from trainables.data.place import DataPlace, fetched_hash
 
 LIBRARIES = ("torch", "torchvision", "timm", "albumentations", "opencv-python-headless", "ray", "optuna")
 """Part of the code of a search, as far as its numbers go."""
@@ -32,27 +33,31 @@ def libraries() -> dict[str, str]:
     return {name: _version(name) for name in LIBRARIES}
 
 
-def facts(data_root: Path) -> NodeFacts:
-    """Of this machine. Lists the data folder, which takes a while where there are many images on a share."""
-    return NodeFacts(tuple(libraries().items()), data_signature(data_root))
+def facts(data: DataPlace) -> NodeFacts:
+    """Of this machine. Lists the data folder, which takes a while where there are many images on a share.
+
+    What is in a bucket is fetched, and goes by the hash of its contents.
+    """
+    root = data.here()
+    return NodeFacts(tuple(libraries().items()), fetched_hash(root) or data_signature(root))
 
 
-def differences(here: NodeFacts, wanted: NodeFacts, data_root: Path) -> Iterator[str]:
+def differences(here: NodeFacts, wanted: NodeFacts, data: DataPlace) -> Iterator[str]:
     """What a node lacks of what the driver's has, a line each."""
     found = dict(here.libraries)
     for name, needed in wanted.libraries:
         if found.get(name) != needed:
             yield f"{name} is {found.get(name)}, must be {needed}"
     if here.data == "none" != wanted.data:
-        yield f"--data: there is no {data_root}"
+        yield f"--data: there is no {data.where}"
     elif here.data != wanted.data:
-        yield f"--data: {data_root} holds other tables or images than the driver's"
+        yield f"--data: {data.where} holds other tables or images than the driver's"
 
 
 @cache
-def check_node(data_root: Path, wanted: NodeFacts) -> None:
+def check_node(data: DataPlace, wanted: NodeFacts) -> None:
     """Refuse to train on a machine that is not as the driver's, which may have joined long after the search began."""
-    lacking = list(differences(facts(data_root), wanted, data_root))
+    lacking = list(differences(facts(data), wanted, data))
     if lacking:
         raise InputError(f"{os.uname().nodename} is no node for this search:", lacking)
 

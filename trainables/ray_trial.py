@@ -7,15 +7,16 @@ from typing import Any
 
 from ray import tune
 
+from trainables.data.place import DataPlace
 from trainables.layout import SearchFolder
 from trainables.setting import Setting
 from trainables.train import train_in_search
 
 
-def run_trial(config: dict[str, Any], *, data_root: Path, out: Path, setting: Setting) -> None:
+def run_trial(config: dict[str, Any], *, data: DataPlace, out: Path, setting: Setting) -> None:
     """Train trial `config["trial"]` of the search in `out` on fold 0, and report each epoch.
 
     Ray Tune ends a trial that the scheduler stops inside `tune.report`, by SystemExit.
     """
-    for row in train_in_search(data_root, SearchFolder(out), config["trial"], 0, setting):
+    for row in train_in_search(data, SearchFolder(out), config["trial"], 0, setting):
         tune.report(row)

@@ -12,6 +12,7 @@ from search_spaces.errors import InputError
 from trainables.bar import bar
 from trainables.data.folds import Folds
 from trainables.data.kaggle import check_data
+from trainables.data.place import DataPlace
 from trainables.layout import FoldFolder, SearchFolder, load_object
 from trainables.scores import METRICS
 from trainables.setting import Setting
@@ -31,12 +32,14 @@ def replay(out: Path, trial_name: str) -> int:
     number = int(trial_name) if trial_name.isdecimal() else -1
     if not search.search.exists() or number not in search.trial_numbers():
         raise InputError(f"--replay needs a search and the number of one of its trials; {out} has no {trial_name!r}")
-    about = load_object(search.search, "data", "weights", "deterministic")
+    about = load_object(search.search, "data", "seed", "weights", "deterministic")
     trial, folds = load_trial(search, number), Folds.load(search.folds)
     if not trial.epoch:
         raise InputError(f"--replay: trial {number:03d} of {out} has no epoch to compare with")
     with bar("checking images", quiet=False) as update:
-        data, contents = check_data(Path(about["data"]), update, skip_bad=search.skipped.exists())
+        data, contents = check_data(
+            DataPlace(about["data"], about["seed"]).here(), update, skip_bad=search.skipped.exists()
+        )
     if contents.hash != folds.data_hash:
         raise InputError(f"--replay: the data of {out} were {folds.data_hash}, {about['data']} now is {contents.hash}")
     weights = Path(about["weights"]) if about["weights"] else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainables.bucket import Bucket
 from trainables.node import NodeFacts
 
 
@@ -28,3 +29,5 @@ class Setting:
     """Of the code that a search runs."""
     node: NodeFacts | None = None
     """What the machine that trains must have; None asks nothing."""
+    bucket: Bucket | None = None
+    """Where OUT is, if it is no folder that all nodes share."""

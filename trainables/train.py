@@ -13,7 +13,7 @@ import sys
 import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from trainables.data.duplicates import duplicate_groups
 from trainables.data.folds import Folds, make_folds
 from trainables.data.images import PlainImages, TrainingImages, plain_loader, training_loader
 from trainables.data.kaggle import ImageData, check_data, load_data
+from trainables.data.place import DataPlace
 from trainables.data.skipped import load_skipped
 from trainables.layout import FoldFolder, SearchFolder, load_json, save_array, save_json, write_whole
 from trainables.losses.of_recipe import loss_of
@@ -47,6 +48,7 @@ from trainables.schedules import learning_rate
 from trainables.setting import Setting
 from trainables.steps import Stepper
 from trainables.tensorboard import Curves
+from trainables.working_copy import working_copy
 
 Row = dict[str, Any]
 """One epoch: epoch, train_loss, `scores.validation`'s, val_loss_raw (the training loss on validation images),
@@ -127,14 +129,20 @@ def train(
         curves.close()
 
 
-def train_in_search(data_root: Path, search: SearchFolder, number: int, fold: int, setting: Setting) -> Iterator[Row]:
-    """`train` for a trial of a search, with its recipe and folds as the search folder has them."""
+def train_in_search(place: DataPlace, search: SearchFolder, number: int, fold: int, setting: Setting) -> Iterator[Row]:
+    """`train` for a trial of a search, with its recipe and folds as the search folder has them.
+
+    A row is yielded once all see what belongs to it.
+    """
     if setting.node:
-        check_node(data_root, setting.node)
-    folder = search.trial(number)
-    recipe = Recipe.from_dict(load_json(folder.recipe))
-    data = load_data(data_root, load_skipped(search.skipped))
-    return train(recipe, data, Folds.load(search.folds), fold, folder.fold(fold), setting)
+        check_node(place, setting.node)
+    with working_copy(search, number, fold, setting.bucket) as (here, publish):
+        recipe = Recipe.from_dict(load_json(here.trial(number).recipe))
+        data = load_data(place.here(), load_skipped(here.skipped))
+        known = replace(setting, micro_batches=here.micro_batches)
+        for row in train(recipe, data, Folds.load(here.folds), fold, here.trial(number).fold(fold), known):
+            publish()
+            yield row
 
 
 def _seen(recipe: Recipe, data: ImageData, folds: Folds, fold: int) -> _Seen:

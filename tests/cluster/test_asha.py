@@ -7,6 +7,7 @@ from ray.tune.schedulers.async_hyperband import _Bracket
 from ray.tune.schedulers.trial_scheduler import TrialScheduler
 
 from cluster.asha import Asha, Report, RungTable, goes_on, rung_epochs
+from cluster.store import Store
 from trainables.layout import SearchFolder, write_whole
 
 
@@ -81,7 +82,7 @@ def test_other_epochs_are_no_rungs(tmp_path: Path) -> None:
 
 def test_a_diverged_trial_is_stopped_and_never_ranked(tmp_path: Path) -> None:
     table = RungTable.open(tmp_path / "rungs.json", "val_loss", (2,))
-    scheduler = Asha(table, SearchFolder(tmp_path))
+    scheduler = Asha(table, Store(SearchFolder(tmp_path)))
     nan = float("nan")
     row = {"epoch": 2, "diverged": True, "val_loss": nan}
     assert scheduler.on_trial_result(None, _FakeTrial(0), row) == TrialScheduler.STOP
@@ -94,7 +95,7 @@ def test_a_crashed_attempt_is_withdrawn_until_it_is_trained_on(tmp_path: Path) -
     """Ray tells a scheduler of every failed attempt; the next one resumes after the rungs that it had passed."""
     search = SearchFolder(tmp_path)
     table = RungTable.open(search.rungs, "val_loss", (2, 6))
-    scheduler = Asha(table, search)
+    scheduler = Asha(table, Store(search))
     rows = [{"epoch": epoch, "diverged": False, "val_loss": 1 / epoch} for epoch in range(1, 9)]
     for row in rows:
         assert scheduler.on_trial_result(None, _FakeTrial(0), row) == TrialScheduler.CONTINUE

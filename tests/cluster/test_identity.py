@@ -34,7 +34,7 @@ def begun(stripes: Path, tmp_path: Path) -> Plan:
 
 
 def resumed(begun: Plan, *more: str) -> Plan:
-    return plan_of(begun.data_root, begun.search.path, "--resume", *more)
+    return plan_of(begun.data.root, begun.search.path, "--resume", *more)
 
 
 def test_the_same_search_goes_on_with_as_many_trials_or_more(begun: Plan) -> None:
@@ -112,20 +112,20 @@ def tried(plan: Plan, count: int) -> list[Recipe]:
 def test_a_warm_start_tries_the_promoted_recipes_first(begun: Plan, tmp_path: Path) -> None:
     found(begun, 3, 1, 0)
     warm = ("--warm-start", str(begun.search.path), "--trials", "5")
-    plan = plan_of(begun.data_root, tmp_path / "NEXT", *warm, "--epochs", "3")
+    plan = plan_of(begun.data.root, tmp_path / "NEXT", *warm, "--epochs", "3")
     best = [replace(tried(begun, 4)[number], epochs=3) for number in (3, 1)]
     assert tried(plan, 2) == best
     assert begun.space.promote == 2
-    fixed = plan_of(begun.data_root, tmp_path / "FIXED", *warm, "--set", "image_size=48")
+    fixed = plan_of(begun.data.root, tmp_path / "FIXED", *warm, "--set", "image_size=48")
     assert [(r.image_size, r.t1) for r in tried(fixed, 2)] == [(48, recipe.t1) for recipe in best]
 
 
 def test_a_warm_start_from_elsewhere_must_be_asked_for(begun: Plan, tmp_path: Path) -> None:
     warm = ("--warm-start", str(begun.search.path), "--folds", "3")
     with pytest.raises(InputError, match="holds no search whose trials were compared"):
-        plan_of(begun.data_root, tmp_path / "NEXT", *warm)
+        plan_of(begun.data.root, tmp_path / "NEXT", *warm)
     found(begun, 3)
     with pytest.raises(InputError, match="searched on other data or folds"):
-        plan_of(begun.data_root, tmp_path / "NEXT", *warm)
-    asked = plan_of(begun.data_root, tmp_path / "NEXT", *warm, "--recipes-only")
+        plan_of(begun.data.root, tmp_path / "NEXT", *warm)
+    asked = plan_of(begun.data.root, tmp_path / "NEXT", *warm, "--recipes-only")
     assert tried(asked, 1)[0].t1 == tried(begun, 4)[3].t1

@@ -17,6 +17,7 @@ from cluster import tpe
 from cluster.flags import read_flags
 from cluster.plan import Plan, make_plan
 from cluster.searcher import Proposals
+from cluster.store import Store
 from search_spaces import Recipe, Space, load_space, space_names
 from search_spaces.ranges import Chance
 from trainables.layout import SearchFolder, save_json, write_whole
@@ -84,7 +85,7 @@ def test_a_new_driver_goes_on_where_the_last_one_was(plan: Plan, searcher: str, 
     """Killed after every trial, in the middle of every other one, it proposes what one that lives does."""
 
     def recipes(out: Path, killed: bool) -> list[dict[str, Any]]:
-        here = replace(plan, search=SearchFolder(out), searcher=searcher, trials=14)
+        here = replace(plan, store=Store(SearchFolder(out)), searcher=searcher, trials=14)
         proposals = Proposals(here)
         for number in range(14):
             if killed:

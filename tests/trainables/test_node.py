@@ -5,31 +5,33 @@ from pathlib import Path
 import pytest
 
 from search_spaces import InputError
+from trainables.data.place import DataPlace
 from trainables.node import NodeFacts, check_node, data_signature, differences, facts
 
 
 def test_the_drivers_own_machine_lacks_nothing(stripes: Path) -> None:
-    here = facts(stripes)
-    assert list(differences(here, here, stripes)) == []
-    check_node(stripes, here)
+    place = DataPlace(str(stripes))
+    here = facts(place)
+    assert list(differences(here, here, place)) == []
+    check_node(place, here)
 
 
 def test_another_version_is_named() -> None:
     wanted = NodeFacts((("torch", "2.15.0"), ("timm", "1.0.31")), "none")
     here = NodeFacts((("torch", "2.14.0"), ("timm", "none")), "none")
-    assert list(differences(here, wanted, Path("data"))) == [
+    assert list(differences(here, wanted, DataPlace("data"))) == [
         "torch is 2.14.0, must be 2.15.0",
         "timm is none, must be 1.0.31",
     ]
 
 
 def test_a_copy_of_the_data_that_differs_is_refused(stripes: Path, more_stripes: Path) -> None:
-    wanted = facts(stripes)
-    assert list(differences(facts(more_stripes), wanted, more_stripes)) == [
+    wanted, other = facts(DataPlace(str(stripes))), DataPlace(str(more_stripes))
+    assert list(differences(facts(other), wanted, other)) == [
         f"--data: {more_stripes} holds other tables or images than the driver's"
     ]
     with pytest.raises(InputError, match=r"is no node for this search(.|\n)*there is no .*nowhere"):
-        check_node(stripes / "nowhere", wanted)
+        check_node(DataPlace(str(stripes / "nowhere")), wanted)
 
 
 @pytest.mark.parametrize("change", ["a label", "an image more", "an image cut", "an image renamed"])

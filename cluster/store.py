@@ -1,0 +1,153 @@
+"""OUT as the driver sees it: a folder that all nodes share, or this machine's copy of one in a bucket."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from search_spaces import InputError
+from trainables.bucket import Bucket, Copy, is_bucket
+from trainables.layout import SearchFolder, load_object, save_json
+
+_PUBLISH_EVERY_S = 2.0
+_FETCH_EVERY_S = 5.0
+_ALIVE_EVERY_S = 20.0
+
+
+class Store:
+    """A folder that all nodes share: there is nothing to bring anywhere."""
+
+    bucket: Bucket | None = None
+
+    def __init__(self, search: SearchFolder) -> None:
+        self.search = search
+
+    @property
+    def place(self) -> str:
+        """As a user names it."""
+        return str(self.search.path)
+
+    def fetch(self, number: int, fold: int) -> None:
+        """Bring what a training on some node has written, before it is read here."""
+
+    def fetch_running(self, pairs: Iterable[tuple[int, int]]) -> None:
+        """`fetch` of trials and folds that are being trained, now and then."""
+
+    def publish(self, soon: bool = False) -> None:
+        """Bring what the driver has written to where all see it; `soon` is now and then."""
+
+    def close(self) -> None:
+        """The driver ends: all that it wrote is published."""
+        self.publish()
+
+    def forget(self, number: int, fold: int) -> None:
+        """Delete weights and checkpoints, here and where all see them."""
+        self.search.trial(number).fold(fold).forget_weights()
+
+
+class BucketStore(Store):
+    """A copy on this machine. What is in a fold's folder belongs to its training, all else to the driver."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        super().__init__(SearchFolder(_local_copy_of(bucket)))
+        self.bucket: Bucket = bucket
+        self._copy = Copy(bucket, self.search.path)
+        self._published = self._fetched = 0.0
+
+    @property
+    def place(self) -> str:
+        return self.bucket.uri
+
+    def begin(self, resume: bool) -> None:
+        """Empty the copy, or bring what is there already: all but checkpoints, which only trainings read."""
+        if self.search.path.exists():
+            shutil.rmtree(self.search.path)
+        now = self.bucket.check("--out")
+        if resume:
+            self._copy.pull(but=_only_trainings_read)
+            self._check_alone(now)
+        elif self.bucket.states():
+            raise InputError(
+                f"--out: {self.place} holds a search already; add --resume to go on with it, or name another"
+            )
+
+    def fetch(self, number: int, fold: int) -> None:
+        self._copy.pull(self._name(number, fold), but=_only_trainings_read)
+
+    def fetch_running(self, pairs: Iterable[tuple[int, int]]) -> None:
+        if time.monotonic() - self._fetched > _FETCH_EVERY_S:
+            for number, fold in pairs:
+                self.fetch(number, fold)
+            self._fetched = time.monotonic()
+
+    def publish(self, soon: bool = False) -> None:
+        if not soon or time.monotonic() - self._published > _PUBLISH_EVERY_S:
+            self._say_alive()
+            self._copy.push(but=_a_training_writes)
+            self._published = time.monotonic()
+
+    def close(self) -> None:
+        self._driver.unlink(missing_ok=True)
+        self._copy.push(but=_a_training_writes)
+
+    @property
+    def _driver(self) -> Path:
+        """In place of a lock, which a bucket has not: written again and again while a driver lives."""
+        return self.search.path / "driver.json"
+
+    def _say_alive(self) -> None:
+        if time.time() - (self._driver.stat().st_mtime if self._driver.exists() else 0.0) > _ALIVE_EVERY_S:
+            save_json(self._driver, {"process": os.getpid(), "host": os.uname().nodename, "at": time.time()})
+
+    def _check_alone(self, now_ns: int) -> None:
+        """Refuse to go on while another driver does; `now_ns` by the bucket's own clock."""
+        written = self.bucket.states().get(self._driver.name)
+        if written and now_ns - written[1] < 3e9 * _ALIVE_EVERY_S:
+            other = load_object(self._driver, "process", "host")
+            raise InputError(
+                f"--out: {self.place} is being written by process {other['process']} on {other['host']}, or was until "
+                f"less than {3 * _ALIVE_EVERY_S:.0f} s ago; if that is dead, wait for so long, or delete "
+                f"{self._driver.name} there"
+            )
+        self._driver.unlink(missing_ok=True)
+
+    def forget(self, number: int, fold: int) -> None:
+        folder = self.search.trial(number).fold(fold)
+        if folder.path.exists():
+            super().forget(number, fold)
+            heavy = {path.relative_to(self.search.path).as_posix() for path in folder.heavy}
+            self.bucket.remove(heavy & set(self.bucket.states(self._name(number, fold))))
+
+    def _name(self, number: int, fold: int) -> str:
+        return self.search.trial(number).fold(fold).path.relative_to(self.search.path).as_posix()
+
+
+def open_store(out: str | Path, resume: bool) -> Store:
+    """OUT by its path or URI."""
+    if not is_bucket(str(out)):
+        return Store(SearchFolder(Path(out).expanduser().resolve()))
+    store = BucketStore(Bucket(str(out)))
+    store.begin(resume)
+    return store
+
+
+def _local_copy_of(bucket: Bucket) -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
+    return cache / "leafsearch" / hashlib.sha256(bucket.uri.encode()).hexdigest()[:16]
+
+
+def _only_trainings_read(name: str) -> bool:
+    """Checkpoints and TensorBoard's events, and Ray's own files."""
+    file = name.rpartition("/")[2]
+    return file.startswith(("checkpoint", "events.")) or name.startswith("ray/")
+
+
+def _a_training_writes(name: str) -> bool:
+    """All in a fold's folder but what the driver keeps there of a promoted trial; and what never leaves a machine."""
+    parts = name.split("/")
+    of_a_fold = len(parts) == 4 and parts[0] == "trials" and parts[3] != "search_probs.npy"
+    return of_a_fold or parts[0] in ("ray", "lock", "micro_batches.json")

@@ -1,0 +1,48 @@
+"""The part of a search that one training needs, where its OUT is in a bucket: a folder on this machine's own disk."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from trainables.bucket import Bucket, Copy
+from trainables.layout import SearchFolder
+
+Publish = Callable[[], None]
+
+
+@contextmanager
+def working_copy(
+    search: SearchFolder, number: int, fold: int, bucket: Bucket | None
+) -> Iterator[tuple[SearchFolder, Publish]]:
+    """The search as this process sees it, and what brings a fold's new files to where all see them.
+
+    A shared folder is what all see. From a bucket come the files that a training of this fold reads; the checkpoint
+    goes back last, so that once it is there, everything of its epoch is.
+    """
+    if bucket is None:
+        yield search, lambda: None
+        return
+    with tempfile.TemporaryDirectory(prefix="leafsearch-") as folder:
+        here = SearchFolder(Path(folder))
+        shared = [here.folds, here.skipped, here.micro_batches, here.trial(number).recipe]
+        own = here.trial(number).fold(fold)
+        copy = Copy(bucket, here.path)
+        wanted = {path.relative_to(here.path).as_posix() for path in shared}
+        copy.pull(but=lambda name: "/" in name or name not in wanted)
+        trial = here.trial(number).path.relative_to(here.path).as_posix()
+        copy.pull(trial, but=lambda name: name not in wanted and not name.startswith(f"{trial}/fold{fold}/"))
+        own.path.mkdir(parents=True, exist_ok=True)
+
+        def publish() -> None:
+            copy.push(
+                f"{trial}/fold{fold}",
+                last=(own.checkpoint.name,),
+                but=lambda name: name.endswith(own.earlier_checkpoint.name),
+            )
+            if here.micro_batches.exists():
+                copy.push(but=lambda name: name != here.micro_batches.name)
+
+        yield here, publish
