@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install search submit test check chaos format
+.PHONY: install search submit hosts test check chaos format
 
 install: .venv/installed
 
@@ -19,6 +19,10 @@ CLUSTER ?= cluster.yaml
 submit: install  ## ARGS="--space ..." on the head of CLUSTER, with this code; SUBMIT=--tmux outlives the terminal
 	$(BIN)/ray rsync-up $(CLUSTER)
 	$(BIN)/ray submit $(SUBMIT) $(CLUSTER) search.py -- --code $$($(BIN)/python -m cluster.snapshot) $(ARGS)
+
+hosts:  ## what tests/test_submit.py needs on Debian, as root; without it that test is skipped
+	apt-get update -q
+	apt-get install -y -q --no-install-recommends openssh-server rsync iproute2 util-linux
 
 test: install
 	$(BIN)/python -m pytest
