@@ -70,6 +70,10 @@ class Interval:
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
 
+    def times(self, factor: float) -> Interval:
+        """In another unit."""
+        return Interval(self.low * factor, self.middle * factor, self.high * factor)
+
     def words(self, of: Callable[[float], str] = "{:.0f}".format) -> str:
         """'85-112', or '144' where all agree."""
         low, high = of(self.low), of(self.high)

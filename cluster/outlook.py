@@ -139,9 +139,7 @@ def described(outlook: Outlook, machines: str, price: float | None, paid: float)
         "promotion and prediction included"
     )
     if price is not None:
-        cost = Interval(
-            *(each * price * paid / 3600 for each in (found.wall_s.low, found.wall_s.middle, found.wall_s.high))
-        )
+        cost = found.wall_s.times(price * paid / 3600)
         lines.append(f"cost       {cost.words('{:.2f}'.format)} at {price:g} an hour")
     return lines
 
@@ -150,7 +148,7 @@ def _hours(seconds: Interval) -> str:
     """Of all slots together."""
     if seconds.high < 3600:
         return f"{seconds.words(duration)} of slots"
-    return f"{Interval(*(each / 3600 for each in vars(seconds).values())).words('{:.1f}'.format)} slot-hours"
+    return f"{seconds.times(1 / 3600).words('{:.1f}'.format)} slot-hours"
 
 
 def _size(count: float) -> str:

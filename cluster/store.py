@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from search_spaces import InputError
-from trainables.bucket import Bucket, Copy, is_bucket
+from trainables.bucket import Bucket, Copy, cache_folder, is_bucket
 from trainables.layout import SearchFolder, load_object, save_json
 
 _PUBLISH_EVERY_S = 2.0
@@ -136,8 +136,7 @@ def open_store(out: str | Path, resume: bool) -> Store:
 
 
 def _local_copy_of(bucket: Bucket) -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
-    return cache / "leafsearch" / hashlib.sha256(bucket.uri.encode()).hexdigest()[:16]
+    return cache_folder() / hashlib.sha256(bucket.uri.encode()).hexdigest()[:16]
 
 
 def _only_trainings_read(name: str) -> bool:

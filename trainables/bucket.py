@@ -43,6 +43,11 @@ def is_bucket(place: str) -> bool:
     return place.startswith(SCHEMES)
 
 
+def cache_folder() -> Path:
+    """Where a machine keeps its copies of what is elsewhere."""
+    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "leafsearch"
+
+
 @dataclass(frozen=True)
 class Bucket:
     """A folder in a bucket. Names are relative to it, with `/` between their parts."""

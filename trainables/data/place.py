@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainables.bucket import Bucket, is_bucket
+from trainables.bucket import Bucket, cache_folder, is_bucket
 from trainables.data.digits import write_digits
 from trainables.layout import load_object, save_json
 
@@ -75,4 +74,4 @@ def _fetch(bucket: Bucket, folder: Path, on_file: Update) -> None:
 
 
 def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "leafsearch" / "data"
+    return cache_folder() / "data"
