@@ -79,7 +79,14 @@ def _how_it_runs(add: Callable[..., object]) -> None:
         "--gpus-per-trial",
         type=float,
         metavar="F",
-        help="may be a fraction (default: the space's, or 1 where there are)",
+        help="may be a fraction (default: by the memory that its recipe takes; where not known the space's, or 1)",
+    )
+    add("--cpus-per-trial", type=int, metavar="N", help="CPU cores (default: its part of a node's, 8 beside a GPU)")
+    add(
+        "--gpu-memory",
+        type=float,
+        metavar="GB",
+        help="of a GPU, in place of asking it (machines to come, --gpus)",
     )
     add("--deterministic", action="store_true", help="on GPUs: the same bits each time, more slowly (CPUs: always)")
     add("--resume", action="store_true", help="go on with the search in --out")
@@ -97,7 +104,15 @@ def check_numbers(flags: argparse.Namespace, space: Space) -> None:
     """Refuse flags that no search can have, all at once."""
     problems = [
         f"--{name.replace('_', '-')} must be at least {least}, got {value}"
-        for name, least in (("trials", 1), ("epochs", 1), ("promote", 1), ("folds", 2), ("concurrent", 1), ("seed", 0))
+        for name, least in (
+            ("trials", 1),
+            ("epochs", 1),
+            ("promote", 1),
+            ("folds", 2),
+            ("concurrent", 1),
+            ("seed", 0),
+            ("cpus_per_trial", 1),
+        )
         if (value := getattr(flags, name)) is not None and value < least
     ]
     for name in ("gpus", "price"):
@@ -106,6 +121,10 @@ def check_numbers(flags: argparse.Namespace, space: Space) -> None:
             problems.append(f"--{name} must be a number of at least 0, got {value:g}")
     if flags.gpus_per_trial is not None and not 0 <= flags.gpus_per_trial < math.inf:  # NaN is refused too
         problems.append(f"--gpus-per-trial must be a number of at least 0, got {flags.gpus_per_trial:g}")
+    elif flags.gpus_per_trial is not None and flags.gpus_per_trial > 1 and flags.gpus_per_trial % 1:
+        problems.append(f"--gpus-per-trial must be a whole number above 1, got {flags.gpus_per_trial:g}")
+    if flags.gpu_memory is not None and not 0 < flags.gpu_memory < math.inf:
+        problems.append(f"--gpu-memory must be a number above 0, got {flags.gpu_memory:g}")
     trials, promote = flags.trials or space.trials, flags.promote or space.promote
     counted = flags.trials or space.grid or not (flags.time_budget or flags.epoch_budget)
     if counted and promote > trials:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +14,22 @@ from numpy.typing import NDArray
 from cluster.failures import Attempts, note_preemption
 from cluster.plan import Plan
 from cluster.promotion import best, ruled_out, standings
-from cluster.resources import Slots
+from cluster.resources import Resources, Slots
 from cluster.spending import Spending
 from cluster.tuner import SearchFailed
+from cluster.waiting import Waiting
 from trainables.bar import bar
 from trainables.comparison import compare
 from trainables.data.kaggle import load_data
 from trainables.data.place import DataPlace
 from trainables.data.skipped import load_skipped
 from trainables.layout import SearchFolder, load_array, load_json, save_array, save_json
+from trainables.memory import keep_to_share
 from trainables.predict import predict_images
 from trainables.scores import goods_by_image
 from trainables.setting import Setting
 from trainables.train import train_in_search
-from trainables.trial import Trial, load_epochs
+from trainables.trial import Trial, load_epochs, load_recipe
 from trainables.working_copy import working_copy
 
 _LOOK_EVERY_S = 1.0
@@ -36,7 +38,7 @@ _Pair = tuple[int, int]
 """A trial and a fold."""
 
 
-def promote(plan: Plan, slots: Slots, spending: Spending, trials: list[Trial]) -> list[int]:
+def promote(plan: Plan, slots: Resources, spending: Spending, trials: list[Trial]) -> list[int]:
     """Pick the best trials and train what they lack of all folds; returns their numbers, best first.
 
     Fold 0 is not trained again: a trial that ASHA stopped goes on from its checkpoint. The losers' weights go.
@@ -68,10 +70,9 @@ def _forget_losers(plan: Plan, trials: list[Trial]) -> None:
                 plan.store.forget(trial.number, fold)
 
 
-def _train_folds(plan: Plan, slots: Slots, spending: Spending, members: list[int], folds: range) -> None:
+def _train_folds(plan: Plan, slots: Resources, spending: Spending, members: list[int], folds: range) -> None:
     """What the members lack of these folds. Where time runs out, those that are not whole by then are given up."""
     pairs = [(number, fold) for number in members for fold in folds]
-    setting = plan.setting(slots)
 
     def epochs_done() -> int:
         return sum(len(load_epochs(plan.search.trial(number).fold(fold))) for number, fold in pairs)
@@ -85,8 +86,7 @@ def _train_folds(plan: Plan, slots: Slots, spending: Spending, members: list[int
     of_folds = f", folds {folds[0]}-{folds[-1]}" if plan.adaptive else ""
     with bar(f"promotion{of_folds}, epochs", plan.quiet) as update:
         left = [(number, fold) for number, fold in pairs if not plan.search.trial(number).fold(fold).weights.exists()]
-        start = _starter(plan, slots, setting, _train_fold)
-        _run(plan, left, start, lambda _done: update(epochs_done(), len(pairs) * plan.epochs), given_up)
+        _run(plan, slots, left, _train_fold, lambda _done: update(epochs_done(), len(pairs) * plan.epochs), given_up)
 
 
 def _ruled_out(plan: Plan, members: list[int], count: int) -> list[int]:
@@ -139,11 +139,10 @@ def _keep_probs_of_the_search(plan: Plan, promoted: list[int]) -> None:
             save_array(folder.search_probs, load_array(folder.pred_probs))
 
 
-def predict_test(plan: Plan, slots: Slots, spending: Spending, members: list[int], best_trial: int) -> None:
+def predict_test(plan: Plan, slots: Resources, spending: Spending, members: list[int], best_trial: int) -> None:
     """Predict the test images with every fold net of the ensemble's members, and with the best trial's first."""
     pairs = [(number, fold) for number in members for fold in range(plan.folds.count)]
     pairs = list(dict.fromkeys([*pairs, (best_trial, 0)]))
-    setting = plan.setting(slots)
     with bar("prediction, fold nets", plan.quiet) as update:
         left = [
             (number, fold) for number, fold in pairs if not plan.search.trial(number).fold(fold).test_probs.exists()
@@ -153,18 +152,28 @@ def predict_test(plan: Plan, slots: Slots, spending: Spending, members: list[int
             spending.look()
             update(done, len(left))
 
-        _run(plan, left, _starter(plan, slots, setting, _predict_fold), look)
+        _run(plan, slots, left, _predict_fold, look)
 
 
-def _starter(plan: Plan, slots: Slots, setting: Setting, function: Callable[..., None]) -> Callable[[_Pair], Any]:
-    remote = ray.remote(num_cpus=slots.cpus, num_gpus=slots.gpus, max_retries=0)(function)
-    return lambda pair: remote.remote(plan.place, plan.search.path, setting, *pair)
+def _starter(
+    plan: Plan, slots: Resources, wanted: Mapping[_Pair, Slots], function: Callable[..., None]
+) -> Callable[[_Pair], Any]:
+    """Starts a task for a trial and fold, on what its recipe has a trial get."""
+    remote, setting = ray.remote(max_retries=0)(function), plan.setting(slots.usual)
+
+    def start(pair: _Pair) -> Any:
+        cpus, gpus = wanted[pair].cpus, wanted[pair].gpus
+        there = remote.options(num_cpus=cpus, num_gpus=gpus)
+        return there.remote(plan.place, plan.search.path, setting.on(cpus, gpus), *pair)
+
+    return start
 
 
 def _run(
     plan: Plan,
+    slots: Resources,
     pairs: list[_Pair],
-    start: Callable[[_Pair], Any],
+    function: Callable[..., None],
     look: Callable[[int], None],
     given_up: Callable[[list[_Pair]], list[_Pair]] = lambda left: [],
 ) -> None:
@@ -174,7 +183,9 @@ def _run(
     its cause; what is trained stays trained.
     """
     plan.store.publish()
-    attempts = Attempts()
+    attempts, waiting = Attempts(), Waiting()
+    wanted = {pair: slots.of(load_recipe(plan.search.trial(pair[0]))) for pair in pairs}
+    start = _starter(plan, slots, wanted, function)
     asked = {start(pair): (pair, time.time()) for pair in pairs}
     while asked:
         done, _ = ray.wait(list(asked), num_returns=len(asked), timeout=_LOOK_EVERY_S)
@@ -191,6 +202,7 @@ def _run(
                 del asked[task]
         plan.store.fetch_running(pair for pair, _ in asked.values())
         plan.store.publish(soon=True)
+        waiting.look(wanted[pair] for pair, _ in asked.values())
         look(len(pairs) - len(asked))
 
 
@@ -223,6 +235,7 @@ def _train_fold(place: DataPlace, out: Path, setting: Setting, number: int, fold
 
 def _predict_fold(place: DataPlace, out: Path, setting: Setting, number: int, fold: int) -> None:
     """A test image that cannot be read is answered too: by how common the classes are."""
+    keep_to_share(setting.gpu_share)
     with working_copy(SearchFolder(out), number, fold, setting.bucket) as (here, publish):
         folder, data = here.trial(number).fold(fold), load_data(place.here(), load_skipped(here.skipped))
         readable = data.readable_tests

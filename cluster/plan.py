@@ -19,8 +19,8 @@ from cluster.budget import Budget, seconds_of
 from cluster.flags import SEARCHERS, check_numbers, command, set_fields
 from cluster.identity import check_resumed
 from cluster.out import check_out
-from cluster.preview import measured_here, preview, slots_here
-from cluster.resources import Slots
+from cluster.preview import TRIALS_OF_A_BUDGET, measured_here, preview, resources_here
+from cluster.resources import Slots, Wishes
 from cluster.snapshot import check_code, code_hash
 from cluster.store import Store, open_store
 from cluster.warm_start import check_same_folds, warmed
@@ -64,9 +64,10 @@ class Plan:
     seed: int
     weights: Path | None
     largest_tta_count: int
-    wanted_gpus: float
-    concurrent: int | None
-    gpus_per_trial: float | None
+    wishes: Wishes
+    """Where a budget says how many trials there are, a cluster that grows is asked for `TRIALS_OF_A_BUDGET` at once."""
+    gpu_bytes: int
+    """Memory of a GPU, where a flag says it; else 0."""
     deterministic: bool
     adaptive: bool
     resume: bool
@@ -111,14 +112,12 @@ class Plan:
             self.weights,
             self.largest_tta_count,
             self.rungs,
-            slots.threads,
-            slots.loader_workers,
-            self.search.micro_batches,
-            self.deterministic,
-            code_hash(),
-            facts(self.place),
-            self.store.bucket,
-        )
+            micro_batches=self.search.micro_batches,
+            deterministic=self.deterministic,
+            code_hash=code_hash(),
+            node=facts(self.place),
+            bucket=self.store.bucket,
+        ).on(slots.cpus, slots.gpus)
 
 
 def make_plan(flags: argparse.Namespace) -> Plan | None:
@@ -157,9 +156,14 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
         seed=flags.seed,
         weights=flags.weights.resolve() if flags.weights else None,
         largest_tta_count=space.largest_tta_count(),
-        wanted_gpus=space.gpus_per_trial,
-        concurrent=flags.concurrent,
-        gpus_per_trial=flags.gpus_per_trial,
+        wishes=Wishes(
+            trials or TRIALS_OF_A_BUDGET,
+            flags.concurrent,
+            flags.gpus_per_trial,
+            flags.cpus_per_trial,
+            space.gpus_per_trial,
+        ),
+        gpu_bytes=int((flags.gpu_memory or 0) * 1e9),
         deterministic=flags.deterministic,
         adaptive=flags.adaptive,
         resume=flags.resume,
@@ -170,7 +174,9 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
     )
     check_resumed(plan)
     if flags.measure:
-        plan = replace(plan, throughputs=measured_here(plan, recipes, slots_here(plan, flags.gpus), flags.quiet))
+        plan = replace(
+            plan, throughputs=measured_here(plan, recipes, resources_here(plan, flags.gpus).usual, flags.quiet)
+        )
     if flags.plan or not flags.quiet:
         print(preview(plan, flags.gpus, flags.price), flush=True)
     return None if flags.plan else plan

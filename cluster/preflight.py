@@ -17,7 +17,7 @@ from cluster.store import Store
 from search_spaces import InputError
 from trainables.bucket import Bucket
 from trainables.data.place import DataPlace
-from trainables.node import NodeFacts, differences, facts
+from trainables.node import NodeFacts, differences, facts, gpu_bytes
 
 _PATIENCE_S = 300
 """Until a node answers: it may have to fetch and unpack the code first."""
@@ -47,6 +47,19 @@ def check_nodes(store: Store, data: DataPlace, wanted: NodeFacts) -> None:
         raise InputError("Every node must have what the trials need; here:", problems)
 
 
+def gpu_bytes_of_nodes() -> int:
+    """Memory of the smallest GPU of the cluster, since a trial may come to any; 0 where a node with GPUs cannot say."""
+    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU")]
+    asked = [
+        ray.remote(num_cpus=0, max_retries=2, scheduling_strategy=_only(node))(gpu_bytes).remote() for node in nodes
+    ]
+    answered, _ = ray.wait(asked, num_returns=len(asked), timeout=_PATIENCE_S) if asked else ([], [])
+    try:
+        return min(ray.get(answered), default=0) if len(answered) == len(asked) else 0
+    except ray.exceptions.RayError:  # a node that is gone again, or its code could not be fetched; a trial will say it
+        return 0
+
+
 @dataclass(frozen=True)
 class _Token:
     """What the driver wrote to OUT, where OUT is a folder."""
@@ -61,8 +74,11 @@ class _Token:
 
 
 def _asked(node: str) -> Any:
-    there = NodeAffinitySchedulingStrategy(node, soft=False)
-    return ray.remote(num_cpus=0, max_retries=2, scheduling_strategy=there)(_look_around)
+    return ray.remote(num_cpus=0, max_retries=2, scheduling_strategy=_only(node))(_look_around)
+
+
+def _only(node: str) -> NodeAffinitySchedulingStrategy:
+    return NodeAffinitySchedulingStrategy(node, soft=False)
 
 
 def _look_around(folder: Path, data: DataPlace, node: str, bucket: Bucket | None) -> tuple[NodeFacts, str | None]:

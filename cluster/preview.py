@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,20 +15,21 @@ import torch
 
 from cluster.asha import GRACE_EPOCHS, REDUCTION_FACTOR
 from cluster.outlook import Outlook, Size, described, outlook
-from cluster.resources import Slots, slots
+from cluster.resources import Resources, Slots, resources
 from cluster.snapshot import code_hash
 from search_spaces.errors import shortened
 from search_spaces.recipe import Recipe
 from trainables.bar import bar
 from trainables.data.digits import write_digits
 from trainables.layout import load_json, save_json
+from trainables.node import gpu_bytes
 from trainables.throughput import Key, Throughput, as_in_the_diary, measured
 
 if TYPE_CHECKING:
     from cluster.plan import Plan
 
 TRIALS_OF_A_BUDGET = 64
-"""Where a budget says how many trials there are, a cluster that grows may be asked for so many at once."""
+"""Trials at once, where a budget says how many there are."""
 
 _START_S = 6.0
 """Of Ray, and of its first worker besides the imports."""
@@ -35,13 +37,14 @@ _START_S = 6.0
 _TURNOVER_S = 0.5
 
 
-def slots_here(plan: Plan, gpus: int | None) -> Slots:
+def resources_here(plan: Plan, gpus: int | None) -> Resources:
     """What trials would get on this machine, or on one with so many GPUs; one, where the space needs a GPU."""
-    wanted = plan.wanted_gpus if plan.gpus_per_trial is None else plan.gpus_per_trial
+    wishes = plan.wishes
+    wanted = wishes.space_gpus if wishes.gpus_per_trial is None else wishes.gpus_per_trial
     have = torch.cuda.device_count() if gpus is None else gpus
     have = max(have, int(wanted > 0))
     node = {"CPU": float(psutil.cpu_count() or 1), "GPU": float(have)}
-    return slots([node], plan.trials or TRIALS_OF_A_BUDGET, plan.concurrent, plan.gpus_per_trial, plan.wanted_gpus)
+    return resources([node], wishes, plan.gpu_bytes or gpu_bytes(), len(plan.data.classes))
 
 
 def measured_here(plan: Plan, recipes: Sequence[Recipe], found: Slots, quiet: bool) -> dict[Key, Throughput]:
@@ -74,11 +77,11 @@ def outlook_of(
     return outlook(size, recipes, concurrent, throughputs, (start_s, _TURNOVER_S), plan.adaptive)
 
 
-def write_forecast(plan: Plan, found: Slots) -> None:
+def write_forecast(plan: Plan, found: Resources) -> None:
     """For the report. A search that goes on keeps what was said at first, unless it is a longer one now."""
     path = plan.search.forecast
     if plan.trials and not (path.exists() and load_json(path).get("trials") == plan.trials):
-        said = outlook_of(plan, plan.recipes(), found.concurrent, plan.throughputs)
+        said = outlook_of(plan, plan.recipes(), found.usual.concurrent, plan.throughputs)
         save_json(path, said.to_dict())
 
 
@@ -109,12 +112,27 @@ def preview(plan: Plan, gpus: int | None, price: float | None) -> str:
 def _expected(plan: Plan, gpus: int | None, price: float | None) -> list[str]:
     if not plan.trials:
         return []
-    recipes, found = plan.recipes(), slots_here(plan, gpus)
+    recipes, here = plan.recipes(), resources_here(plan, gpus)
+    found = here.usual  # trials that share a GPU count as if one came after the other
     throughputs = plan.throughputs or as_in_the_diary(recipes)
     by = "measured here" if plan.throughputs else "at the pace of the diary's GPU"
     paid = found.concurrent * found.gpus or 1
     machines = f"{found.concurrent} slots of {_share(found)}, {by}"
-    return described(outlook_of(plan, recipes, found.concurrent, throughputs), machines, price, paid)
+    lines = described(outlook_of(plan, recipes, found.concurrent, throughputs), machines, price, paid)
+    return [*_shares(here, recipes, plan.quiet), *lines]
+
+
+def _shares(here: Resources, recipes: Sequence[Recipe], quiet: bool) -> list[str]:
+    """How the recipes share GPUs, where they do."""
+    if not here.gpu_bytes:
+        return []
+    counts: Counter[float] = Counter()
+    with bar("memory of recipes", quiet) as update:
+        for done, recipe in enumerate(recipes, start=1):
+            counts[here.of(recipe).gpus] += 1
+            update(done, len(recipes))
+    each = ", ".join(f"{count} of {share:g} GPU" for share, count in sorted(counts.items()))
+    return [f"shares     trials {each}, by the memory that each needs of {here.gpu_bytes / 1e9:.0f} GB"]
 
 
 def _share(found: Slots) -> str:

@@ -43,8 +43,9 @@ def _seen(trial: Trial) -> _Seen:
 class SearchProgress(Callback):  # type: ignore[misc]
     """Ray Tune's callbacks turned into a table of trials with rung, best so far, and time left."""
 
-    def __init__(self, search: SearchFolder, asked: int | None, table: RungTable, slots: int, quiet: bool) -> None:
-        self._search, self._asked, self._table, self._slots = search, asked, table, slots
+    def __init__(self, search: SearchFolder, asked: int | None, table: RungTable, quiet: bool) -> None:
+        self._search, self._asked, self._table = search, asked, table
+        self._most_at_once = 1
         self._seen = {trial.number: _seen(trial) for trial in load_trials(search)}
         console = Console()
         self._height = console.height
@@ -89,6 +90,7 @@ class SearchProgress(Callback):  # type: ignore[misc]
         if number not in self._seen:
             self._seen[number] = _seen(load_trial(self._search, number))
         self._seen[number].status = status
+        self._most_at_once = max(self._most_at_once, sum(seen.status == "running" for seen in self._seen.values()))
         if self._live:
             self._live.update(self._drawn())
         elif self._plain and status not in _GO_ON:
@@ -131,7 +133,7 @@ class SearchProgress(Callback):  # type: ignore[misc]
         return max(rows, key=lambda n: (rows[n]["epoch"], goodness(self._table.metric, rows[n][self._table.metric])))
 
     def seconds_left(self) -> float | None:
-        """Of the search, from the seconds of an epoch so far and the epochs that an ended trial took."""
+        """Of the search, from the seconds of an epoch, the epochs that ended trials took, and how many ran at once."""
         rows = [seen.row for seen in self._seen.values() if seen.row]
         if not rows or self._asked is None:
             return None
@@ -139,7 +141,7 @@ class SearchProgress(Callback):  # type: ignore[misc]
         ended = [seen.epoch for seen in self._seen.values() if seen.row and seen.status not in _GO_ON]
         usual = sum(ended) / len(ended) if ended else next(iter(self._seen.values())).recipe.epochs / 2
         begun = sum(max(0.0, usual - seen.epoch) for seen in self._seen.values() if seen.status in _GO_ON)
-        return (begun + usual * (self._expected() - len(self._seen))) * a_epoch / self._slots
+        return (begun + usual * (self._expected() - len(self._seen))) * a_epoch / self._most_at_once
 
     def _drawn(self) -> Table:
         table = Table(title=f"search: {self._state()}", title_justify="left")

@@ -12,26 +12,28 @@ from ray.tune.search import Searcher
 
 from cluster import tpe
 from cluster.plan import Plan
+from cluster.resources import Resources, Slots
 from search_spaces import Recipe
 from trainables.layout import save_json
-from trainables.trial import Trial, load_trial, load_trials
+from trainables.trial import Trial, load_recipe, load_trial, load_trials
 
 
 class Proposals(Searcher):  # type: ignore[misc]
-    """Hands Ray Tune the numbers of trials, each once its recipe is on disk.
+    """Hands Ray Tune the numbers of trials with what each gets of a machine, each once its recipe is on disk.
 
     A trial that diverges or fails is replaced by a further one, until as many as asked for are judged, or twice as many
     are begun. All that this object knows is in the trials' folders: a resumed search makes a new one.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, resources: Resources) -> None:
         super().__init__()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._plan = plan
+        self._plan, self._resources = plan, resources
         trials = load_trials(plan.search)
         self._waiting = [trial.number for trial in trials if trial.status == "unfinished"]
         self._ended = {trial.number: trial for trial in trials if trial.status != "unfinished"}
         self._running: dict[str, int] = {}
+        self._slots: dict[int, Slots] = {}
         self._stream = plan.space.stream(plan.seed)
         self._keys = {self._key(trial.recipe) for trial in trials}
         self._exhausted = False
@@ -47,12 +49,20 @@ class Proposals(Searcher):  # type: ignore[misc]
         """The trials that have ended, as they were then."""
         return list(self._ended.values())
 
-    def suggest(self, trial_id: str) -> dict[str, int] | str | None:
-        """Ray asks for a trial: its number; None to be asked again once one has ended; or that there are no more."""
+    def suggest(self, trial_id: str) -> dict[str, float] | str | None:
+        """Ray asks for a trial: its number; None to be asked again once one has ended; or that there are no more.
+
+        One that does not fit beside those that run waits, and those behind it too: a large one has its turn.
+        """
         number = self._waiting.pop(0) if self._waiting else self._another()
         if number is not None:
+            slot = self._slot(number)
+            running = [self._slot(each) for each in self._running.values()]
+            if running and not self._resources.has_room(running, slot):
+                self._waiting.insert(0, number)
+                return None
             self._running[trial_id] = number
-            return {"trial": number}
+            return {"trial": number, "cpus": slot.cpus, "gpus": slot.gpus}
         self.finished = not self._running
         return str(Searcher.FINISHED) if self.finished else None
 
@@ -71,6 +81,11 @@ class Proposals(Searcher):  # type: ignore[misc]
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing: the trials' folders have it all."""
+
+    def _slot(self, number: int) -> Slots:
+        if number not in self._slots:
+            self._slots[number] = self._resources.of(load_recipe(self._plan.search.trial(number)))
+        return self._slots[number]
 
     def _another(self) -> int | None:
         if self._exhausted:

@@ -14,12 +14,12 @@ from ray.tune import TuneError
 from cluster.lock import held
 from cluster.out import says_no_room
 from cluster.plan import Plan
-from cluster.preflight import check_nodes
-from cluster.preview import TRIALS_OF_A_BUDGET
-from cluster.resources import Slots, slots
+from cluster.preflight import check_nodes, gpu_bytes_of_nodes
+from cluster.resources import Resources, resources
 from cluster.snapshot import frozen
 from cluster.spending import Spending
 from cluster.tuner import SearchFailed
+from cluster.waiting import alive_nodes
 from trainables.bucket import BucketAway
 from trainables.node import facts
 
@@ -32,11 +32,11 @@ next trial, and nobody is told: the search would wait for it for ever."""
 
 
 @contextmanager
-def session(plan: Plan) -> Iterator[tuple[Slots, Spending]]:
+def session(plan: Plan) -> Iterator[tuple[Resources, Spending]]:
     """Connect to the running cluster (`RAY_ADDRESS`, or `ray start` on this machine), or start Ray here.
 
-    Workers import a frozen copy of the four packages, so an edit in mid-search changes nothing. Yields what one
-    trial gets, and what the search has spent; `InputError` where no trial would ever fit.
+    Workers import a frozen copy of the four packages, so an edit in mid-search changes nothing. Yields what the
+    trials get, and what the search has spent; `InputError` where no trial would ever fit.
     """
     # Our own table, TensorBoard curves and CSV stand in for Ray Tune's.
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
@@ -53,7 +53,7 @@ def session(plan: Plan) -> Iterator[tuple[Slots, Spending]]:
             )
         try:
             check_nodes(plan.store, plan.place, facts(plan.place))
-            found = _slots(plan)
+            found = _resources(plan)
             yield found, Spending(plan, found)
         finally:
             ray.shutdown()
@@ -86,12 +86,7 @@ def _no_room(error: Exception) -> str | None:
     return lines[-1] if lines else None
 
 
-def _slots(plan: Plan) -> Slots:
-    return slots(
-        [node["Resources"] for node in ray.nodes() if node["Alive"]],
-        plan.trials or TRIALS_OF_A_BUDGET,
-        plan.concurrent,
-        plan.gpus_per_trial,
-        plan.wanted_gpus,
-        _AUTOSCALED.exists(),
-    )
+def _resources(plan: Plan) -> Resources:
+    by_recipe = plan.wishes.gpus_per_trial is None
+    memory = (plan.gpu_bytes or gpu_bytes_of_nodes()) if by_recipe else 0
+    return resources(alive_nodes(), plan.wishes, memory, len(plan.data.classes), _AUTOSCALED.exists())

@@ -16,7 +16,7 @@ from ray.tune.experiment import Trial as RayTrial
 from cluster.budget import Budget, Member, Pipeline, pace_of
 from cluster.plan import Plan
 from cluster.promotion import Standing, best
-from cluster.resources import Slots
+from cluster.resources import Resources
 from trainables.layout import load_array, load_json, save_json
 from trainables.scores import goodness, score
 from trainables.trial import load_epochs, load_recipe, load_trial, load_trials
@@ -46,7 +46,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
     would be promoted if the search ended now, and anew after every report.
     """
 
-    def __init__(self, plan: Plan, slots: Slots) -> None:
+    def __init__(self, plan: Plan, slots: Resources) -> None:
         self._plan, self._slots = plan, slots
         stored = load_json(plan.search.spending) if plan.search.spending.exists() else {}
         self._earlier_s = float(stored.get("seconds", 0.0))
@@ -124,7 +124,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
             return list(promoted)
         members = [self._member(number) for number in promoted]
         left_s = self._left_s() + _TOLERANCE * self._plan.budget.seconds
-        taken = self._pipeline.affordable(members, left_s)
+        taken = self._pipeline(members).affordable(members, left_s)
         for number in promoted:
             if number not in taken:
                 print(f"note: trial {number:03d} is not promoted: its folds would take longer than the time budget")
@@ -137,7 +137,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         members = [self._member(number) for number in promoted]
         trained = (0.0,) * self._plan.folds.count
         predicting = [Member(each.number, trained, 0, each.prediction_s) for each in members]
-        return self._left_s() < self._pipeline.finishing_s(predicting) - self._start_s
+        return self._left_s() < self._pipeline(predicting).finishing_s(predicting) - self._start_s
 
     # Ray Tune's side.
 
@@ -218,13 +218,15 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
 
     def _to_come_s(self, budget_s: float) -> float:
         """Of promotion and prediction, for those that would be promoted, or as many as do not take most of the time."""
-        taken = self._pipeline.affordable(self._expected, _PROMOTION_AT_MOST * budget_s)
+        taken = self._pipeline(self._expected).affordable(self._expected, _PROMOTION_AT_MOST * budget_s)
         members = [member for member in self._expected if member.number in taken]
-        return _STOPPING_S + _MARGIN * self._pipeline.finishing_s(members)
+        return _STOPPING_S + _MARGIN * self._pipeline(members).finishing_s(members)
 
-    @property
-    def _pipeline(self) -> Pipeline:
-        return Pipeline(self._slots.concurrent, self._plan.stages, self._start_s, self._turnover_s)
+    def _pipeline(self, members: Sequence[Member]) -> Pipeline:
+        """As many at once as could run of the one that takes most."""
+        recipes = [load_recipe(self._plan.search.trial(member.number)) for member in members]
+        slots = min((self._slots.of(recipe).concurrent for recipe in recipes), default=self._slots.concurrent)
+        return Pipeline(slots, self._plan.stages, self._start_s, self._turnover_s)
 
     def _reached(self) -> bool:
         budget, slots = self._plan.budget, self._slots.concurrent

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from ray import tune
-from ray.tune import FailureConfig, RunConfig, TuneConfig
+from ray.tune import FailureConfig, PlacementGroupFactory, RunConfig, TuneConfig
 from ray.tune.experiment import Trial as RayTrial
 from ray.tune.stopper import CombinedStopper
 
@@ -15,9 +16,10 @@ from cluster.housekeeping import Housekeeping
 from cluster.plan import Plan
 from cluster.preview import write_forecast
 from cluster.progress import SearchProgress
-from cluster.resources import Slots
+from cluster.resources import Resources
 from cluster.searcher import Proposals
 from cluster.spending import Spending
+from cluster.waiting import Waiting
 from trainables.layout import load_json
 from trainables.ray_trial import run_trial
 from trainables.trial import Trial, load_epochs, load_trials
@@ -27,7 +29,7 @@ class SearchFailed(RuntimeError):
     """No trial could be judged, or the search was interrupted. Nothing that was trained is lost."""
 
 
-def search(plan: Plan, slots: Slots, spending: Spending) -> list[Trial]:
+def search(plan: Plan, slots: Resources, spending: Spending) -> list[Trial]:
     """Run trials until as many as asked for are judged or the budget ends them; returns all, as their folders tell.
 
     A search that was interrupted goes on here: ended trials keep their results, the rungs are as they were, and an
@@ -40,7 +42,7 @@ def search(plan: Plan, slots: Slots, spending: Spending) -> list[Trial]:
     if not spending.over:
         for number in plan.search.trial_numbers():
             plan.search.trial(number).error.unlink(missing_ok=True)
-    proposals = Proposals(plan)
+    proposals = Proposals(plan, slots)
     failures = Failures(plan.search, proposals)
     if not spending.over:
         _tune(plan, slots, table, proposals, failures, spending)
@@ -71,17 +73,17 @@ def _rungs(plan: Plan) -> RungTable:
 
 
 def _tune(
-    plan: Plan, slots: Slots, table: RungTable, proposals: Proposals, failures: Failures, spending: Spending
+    plan: Plan, slots: Resources, table: RungTable, proposals: Proposals, failures: Failures, spending: Spending
 ) -> None:
     trainable = tune.with_parameters(
         run_trial,
         data=plan.place,
         out=plan.search.path,
-        setting=plan.setting(slots),
+        setting=plan.setting(slots.usual),
     )
-    progress = SearchProgress(plan.search, plan.trials, table, slots.concurrent, plan.quiet)
+    progress = SearchProgress(plan.search, plan.trials, table, plan.quiet)
     tune.Tuner(
-        tune.with_resources(trainable, slots.ray()),
+        tune.with_resources(trainable, _place),
         tune_config=TuneConfig(
             search_alg=proposals,
             num_samples=-1,  # `proposals` knows when it is enough
@@ -94,12 +96,18 @@ def _tune(
         run_config=RunConfig(
             name=time.strftime("%Y%m%d-%H%M%S"),
             storage_path=str(plan.search.ray),
-            callbacks=[failures, progress, spending, Housekeeping(plan, proposals)],
+            callbacks=[failures, progress, spending, Housekeeping(plan, proposals), Waiting()],
             stop=CombinedStopper(failures, spending),
             failure_config=FailureConfig(max_failures=0),  # `failures` has them tried again
             verbose=0,
         ),
     ).fit()
+
+
+def _place(config: dict[str, Any]) -> PlacementGroupFactory:
+    """What Ray is to give a trial: its own share, all of it on one node."""
+    bundle = {"CPU": config["cpus"], "GPU": config["gpus"]}
+    return PlacementGroupFactory([{name: float(each) for name, each in bundle.items() if each}])
 
 
 def _name(trial: RayTrial) -> str:

@@ -32,6 +32,7 @@ class Space:
     epochs: int
     promote: int
     gpus_per_trial: float = 0.0
+    """Above 0 a trial needs a GPU. It gets so much of one, or of several, where no share follows from its recipe."""
     grid: bool = False
     """Every combination of the `Choice`s once, in their order, in place of random draws."""
     expected: tuple[tuple[Mapping[str, Any], float], ...] = ()

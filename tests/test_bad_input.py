@@ -297,6 +297,11 @@ REFUSED: dict[str, tuple[Broken, str]] = {
     "folds 1": (flags("--folds", 1), "--folds must be at least 2, got 1"),
     "GPUs NaN": (flags("--gpus-per-trial", "nan"), "--gpus-per-trial must be a number of at least 0, got nan"),
     "GPUs infinite": (flags("--gpus-per-trial", "inf"), "--gpus-per-trial must be a number of at least 0, got inf"),
+    "one GPU and a half": (
+        flags("--gpus-per-trial", 1.5),
+        "--gpus-per-trial must be a whole number above 1, got 1.5",
+    ),
+    "a GPU without memory": (flags("--gpu-memory", 0), "--gpu-memory must be a number above 0, got 0"),
     "seed too large": (flags("--seed", 2**40), "seed must be in [0, 2147483647], got 1099511627776"),
     "promote beyond trials": (flags("--promote", 3), "--promote must not exceed --trials"),
     "unknown metric": (flags("--metric", "loss"), "argument --metric: invalid choice: 'loss'"),

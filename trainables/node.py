@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +17,9 @@ from trainables.data.place import DataPlace, fetched_hash
 
 LIBRARIES = ("torch", "torchvision", "timm", "albumentations", "opencv-python-headless", "ray", "optuna")
 """Part of the code of a search, as far as its numbers go."""
+
+
+_PATIENCE_S = 30
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,19 @@ def check_node(data: DataPlace, wanted: NodeFacts) -> None:
     lacking = list(differences(facts(data), wanted, data))
     if lacking:
         raise InputError(f"{os.uname().nodename} is no node for this search:", lacking)
+
+
+def gpu_bytes() -> int:
+    """Memory of this machine's smallest NVIDIA GPU, as the driver says; 0 where there is none, or no driver to ask.
+
+    Asked without torch, which sees no GPU in a process that Ray gave none.
+    """
+    asked = ("nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits")
+    try:
+        said = subprocess.run(asked, capture_output=True, text=True, timeout=_PATIENCE_S, check=True).stdout
+        return min(int(line) for line in said.split()) * 2**20
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return 0
 
 
 def data_signature(root: Path) -> str:

@@ -14,9 +14,10 @@ from trainables.train import train_in_search
 
 
 def run_trial(config: dict[str, Any], *, data: DataPlace, out: Path, setting: Setting) -> None:
-    """Train trial `config["trial"]` of the search in `out` on fold 0, and report each epoch.
+    """Train trial `config["trial"]` of the search in `out` on fold 0, on so many CPUs and GPUs, and report each epoch.
 
     Ray Tune ends a trial that the scheduler stops inside `tune.report`, by SystemExit.
     """
-    for row in train_in_search(data, SearchFolder(out), config["trial"], 0, setting):
+    here = setting.on(config["cpus"], config["gpus"])
+    for row in train_in_search(data, SearchFolder(out), config["trial"], 0, here):
         tune.report(row)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trainables.bucket import Bucket
 from trainables.node import NodeFacts
+
+_THREADS_BESIDE_A_GPU = 2
 
 
 @dataclass(frozen=True)
@@ -31,3 +33,14 @@ class Setting:
     """What the machine that trains must have; None asks nothing."""
     bucket: Bucket | None = None
     """Where OUT is, if it is no folder that all nodes share."""
+    gpu_share: float = 0.0
+    """Of a GPU, that this training may fill; 0 where nothing was decided."""
+
+    def on(self, cpus: int, gpus: float) -> Setting:
+        """For a training that has so much of its machine.
+
+        Beside a GPU torch has a few threads and images are decoded by other processes, one for each CPU but one; on a
+        CPU the training needs them all itself.
+        """
+        threads = min(_THREADS_BESIDE_A_GPU, cpus) if gpus else cpus
+        return replace(self, threads=threads, loader_workers=cpus - 1 if gpus else 0, gpu_share=gpus)

@@ -38,7 +38,7 @@ from trainables.data.place import DataPlace
 from trainables.data.skipped import load_skipped
 from trainables.layout import FoldFolder, SearchFolder, load_json, save_array, save_json, write_whole
 from trainables.losses.of_recipe import loss_of
-from trainables.memory import micro_batch, remember
+from trainables.memory import keep_to_share, micro_batch, remember
 from trainables.mixing import mix
 from trainables.node import check_node
 from trainables.optimizers import optimizer_of
@@ -103,6 +103,7 @@ def train(
     the machine may have slipped; the same again is the recipe's own doing, and the last row, marked `diverged`.
     """
     torch.set_num_threads(setting.threads)
+    keep_to_share(setting.gpu_share)
     if setting.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first called
         torch.use_deterministic_algorithms(True)
@@ -187,7 +188,7 @@ def _train_epoch(
         loss_of(recipe),
         recipe,
         training.scaler,
-        micro_batch(setting.micro_batches, recipe, where),
+        micro_batch(setting.micro_batches, recipe, where, setting.gpu_share),
         lambda rows: _say_halved(recipe, setting, where, rows),
     )
     torch.manual_seed(zlib.crc32(f"{seed} {epoch}".encode()))  # dropout: the same after a resume as without one
@@ -210,7 +211,7 @@ def _train_epoch(
 
 
 def _say_halved(recipe: Recipe, setting: Setting, where: torch.device, rows: int) -> None:
-    remember(setting.micro_batches, recipe, where, rows)
+    remember(setting.micro_batches, recipe, where, setting.gpu_share, rows)
     print(
         f"note: a batch of {recipe.batch_size} does not fit in memory with {recipe.backbone} at {recipe.image_size} px;"
         f" its gradient is now added up over micro-batches of {rows}",

@@ -12,7 +12,7 @@ import pytest
 from cluster.budget import Budget, Member, Pace, Pipeline, makespan, pace_of, seconds_of
 from cluster.flags import read_flags
 from cluster.plan import Plan, make_plan
-from cluster.resources import Slots
+from cluster.resources import Resources, Slots
 from cluster.spending import Spending
 from search_spaces import InputError
 from trainables.layout import load_json, save_array, save_json, write_whole
@@ -136,7 +136,7 @@ def test_an_epoch_budget_keeps_what_promotion_takes(stripes: Path, tmp_path: Pat
     """Two promoted trials take 24 epochs, of which fold 0's are the search's own."""
     plan = plan_with(stripes, tmp_path / "OUT", "--epoch-budget", "40")
     assert plan.trials is None
-    spending = Spending(plan, Slots(1, 1, 0.0))
+    spending = Spending(plan, Resources(Slots(1, 1, 0.0)))
     spending.open_search()
     spent = 0
     for number in itertools.count():
@@ -163,7 +163,7 @@ def test_a_time_budget_keeps_what_promotion_takes(
     clock = 1000.0
     monkeypatch.setattr("cluster.spending.time", SimpleNamespace(time=lambda: clock, monotonic=lambda: clock))
     plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "100s")
-    spending = Spending(plan, Slots(1, 1, 0.0))
+    spending = Spending(plan, Resources(Slots(1, 1, 0.0)))
     monkeypatch.setattr(spending, "_started", 1000.0)
     object.__setattr__(plan, "imports_s", 10.0)  # the closing takes 6 s
     spending.open_search()
@@ -187,7 +187,7 @@ def test_a_small_time_budget_promotes_fewer_and_searches_longer(
     monkeypatch.setattr("cluster.spending.time", SimpleNamespace(time=lambda: clock, monotonic=lambda: clock))
     plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "220s")
     object.__setattr__(plan, "imports_s", 0.0)
-    spending = Spending(plan, Slots(1, 1, 0.0))
+    spending = Spending(plan, Resources(Slots(1, 1, 0.0)))
     monkeypatch.setattr(spending, "_started", 1000.0)
     spending.open_search()
     for spent in range(12):
@@ -204,7 +204,7 @@ def test_a_small_time_budget_promotes_fewer_and_searches_longer(
 def test_who_is_about_to_lead_is_paid_for(stripes: Path, tmp_path: Path) -> None:
     """Trial 1 is twice as slow, and at its third epoch better than trial 0 was at its own; trial 2 is worse."""
     plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "1000s")
-    spending = Spending(plan, Slots(3, 1, 0.0))
+    spending = Spending(plan, Resources(Slots(3, 1, 0.0)))
     spending.open_search()
     for epoch in range(1, 7):
         report(plan, spending, 0, epoch, value=0.5, seconds=10.0)
@@ -218,7 +218,7 @@ def test_who_is_about_to_lead_is_paid_for(stripes: Path, tmp_path: Path) -> None
 
 
 def test_where_every_trial_diverges_the_budget_itself_is_the_end(stripes: Path, tmp_path: Path) -> None:
-    spending = Spending(plan_with(stripes, tmp_path / "OUT", "--epoch-budget", "30"), Slots(1, 1, 0.0))
+    spending = Spending(plan_with(stripes, tmp_path / "OUT", "--epoch-budget", "30"), Resources(Slots(1, 1, 0.0)))
     spending.open_search()
     for number in range(30):
         assert not spending.stop_all()
@@ -228,7 +228,7 @@ def test_where_every_trial_diverges_the_budget_itself_is_the_end(stripes: Path, 
 
 def test_who_is_cut_is_worth_its_last_whole_epoch(stripes: Path, tmp_path: Path) -> None:
     plan = plan_with(stripes, tmp_path / "OUT", "--epoch-budget", "28")
-    spending = Spending(plan, Slots(2, 1, 0.0))
+    spending = Spending(plan, Resources(Slots(2, 1, 0.0)))
     spending.open_search()
     labels = plan.data.labels[plan.folds.split(0)[1]]
     probs = np.full((len(labels), 2), 0.5)
@@ -250,12 +250,12 @@ def test_who_is_cut_is_worth_its_last_whole_epoch(stripes: Path, tmp_path: Path)
 def test_a_greater_budget_lets_them_go_on(stripes: Path, tmp_path: Path) -> None:
     plan = plan_with(stripes, tmp_path / "OUT", "--epoch-budget", "28")
     save_json(plan.search.spending, {"seconds": 30.0, "ended_for": {"epochs": 28, "seconds": None}, "cut": {"0": 2}})
-    same = Spending(plan, Slots(1, 1, 0.0))
+    same = Spending(plan, Resources(Slots(1, 1, 0.0)))
     same.open_search()
     assert same.over
-    more = Spending(plan_with(stripes, tmp_path / "OTHER", "--epoch-budget", "60"), Slots(1, 1, 0.0))
+    more = Spending(plan_with(stripes, tmp_path / "OTHER", "--epoch-budget", "60"), Resources(Slots(1, 1, 0.0)))
     save_json(more._plan.search.spending, load_json(plan.search.spending))
-    more = Spending(more._plan, Slots(1, 1, 0.0))
+    more = Spending(more._plan, Resources(Slots(1, 1, 0.0)))
     more.open_search()
     assert not more.over
     assert load_json(more._plan.search.spending)["cut"] == {}

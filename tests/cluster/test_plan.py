@@ -1,5 +1,6 @@
 """Bad input ends in one clear message and exit code 2, before any training and with nothing written."""
 
+import itertools
 import shutil
 from pathlib import Path
 
@@ -108,6 +109,20 @@ def test_a_plan_says_what_it_would_do_and_writes_nothing(
     assert "rungs 2, 6" in printed
     assert "at most 144 epochs" in printed
     assert not out.exists()
+
+
+def test_a_plan_says_how_trials_share_gpus(
+    capsys: pytest.CaptureFixture[str], stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares = itertools.cycle((0.25, 0.5, 0.5))
+    monkeypatch.setattr("cluster.resources.gpu_share", lambda recipe, n_classes, gpu_bytes: next(shares))
+    flags = ["--data", str(stripes), "--folds", "2", "--trials", "9", "--out", str(tmp_path / "OUT"), "--plan"]
+    assert search.main([*flags, "--gpus", "2", "--gpu-memory", "16"]) == 0
+    printed = capsys.readouterr().out
+    assert "shares     trials 3 of 0.25 GPU, 6 of 0.5 GPU, by the memory that each needs of 16 GB" in printed
+    assert search.main([*flags, "--gpus", "2", "--gpu-memory", "16", "--gpus-per-trial", "1"]) == 0
+    assert search.main([*flags, "--gpus", "0", "--gpu-memory", "16"]) == 0
+    assert "shares" not in capsys.readouterr().out
 
 
 def test_local_weights_choose_the_backbones(capsys: pytest.CaptureFixture[str], stripes: Path, tmp_path: Path) -> None:

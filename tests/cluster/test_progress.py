@@ -20,7 +20,7 @@ def row(epoch: int, loss: float) -> dict[str, Any]:
 def of_four_trials(out: Path, table: RungTable) -> SearchProgress:
     """As many are asked for, and none has begun; Ray Tune begins them once their recipes are there."""
     search = SearchFolder(out)
-    progress = SearchProgress(search, asked=4, table=table, slots=2, quiet=False)
+    progress = SearchProgress(search, asked=4, table=table, quiet=False)
     for number, recipe in enumerate(load_space("digits").fixed(epochs=9).recipes(4, 0)):
         save_json(search.trial(number).recipe, recipe.to_dict())
     return progress
@@ -44,7 +44,7 @@ def test_plain_lines_tell_rung_best_and_time_left(progress: SearchProgress, caps
     printed = capsys.readouterr().out
     assert "trial 001  stopped   epoch 2/9  val_loss 0.8000 ± 0.0200" in printed
     assert "1/4 trials, best val_loss 0.4000 (trial 000), about" in printed
-    # two trials that wait, at the two epochs that an ended one took, ten seconds each, on two slots
+    # two trials that wait, at the two epochs that an ended one took, ten seconds each, two at once
     assert progress.seconds_left() == pytest.approx(2 * 2 * 10 / 2)
 
 

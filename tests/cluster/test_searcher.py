@@ -16,6 +16,7 @@ from optuna.trial import TrialState
 from cluster import tpe
 from cluster.flags import read_flags
 from cluster.plan import Plan, make_plan
+from cluster.resources import Resources, Slots, Wishes, resources
 from cluster.searcher import Proposals
 from cluster.store import Store
 from search_spaces import Recipe, Space, load_space, space_names
@@ -24,6 +25,7 @@ from trainables.layout import SearchFolder, save_json, write_whole
 from trainables.trial import Trial
 
 METRIC = "val_robust_loss"
+ALL_ALIKE = Resources(Slots(2, 1, 0.0))
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def next_of(proposals: Proposals, name: str) -> Any:
 
 
 def test_trials_come_by_number_until_enough_are_judged(plan: Plan) -> None:
-    proposals = Proposals(plan)
+    proposals = Proposals(plan, ALL_ALIKE)
     for number in range(4):
         assert next_of(proposals, str(number)) == number
     assert next_of(proposals, "more") is None, "one of the four may diverge yet"
@@ -58,8 +60,25 @@ def test_trials_come_by_number_until_enough_are_judged(plan: Plan) -> None:
     assert recipes == plan.space.recipes(4, plan.seed)
 
 
+def test_a_large_trial_waits_for_its_turn(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trial 1 wants the whole GPU: it waits for trial 0, and the small trial 2 does not pass it by."""
+    shares = iter((0.25, 1.0, 0.25))
+    monkeypatch.setattr("cluster.resources.gpu_share", lambda recipe, n_classes, gpu_bytes: next(shares))
+    proposals = Proposals(plan, resources([{"CPU": 8.0, "GPU": 1.0}], Wishes(4), 1, 2))
+    assert proposals.suggest("first") == {"trial": 0, "cpus": 2, "gpus": 0.25}
+    assert proposals.suggest("second") is proposals.suggest("second") is None
+    assert not plan.search.trial(2).recipe.exists()
+    trained(plan.search, 0, [0.3, 0.2, 0.1])
+    proposals.on_trial_complete("first")
+    assert proposals.suggest("second") == {"trial": 1, "cpus": 8, "gpus": 1.0}
+    assert proposals.suggest("third") is None
+    trained(plan.search, 1, [0.3, 0.2, 0.1])
+    proposals.on_trial_complete("second")
+    assert proposals.suggest("third") == {"trial": 2, "cpus": 2, "gpus": 0.25}
+
+
 def test_a_diverged_and_a_failed_trial_are_replaced(plan: Plan) -> None:
-    proposals = Proposals(plan)
+    proposals = Proposals(plan, ALL_ALIKE)
     for number in range(4):
         next_of(proposals, str(number))
     trained(plan.search, 0, [float("nan")])
@@ -72,7 +91,7 @@ def test_a_diverged_and_a_failed_trial_are_replaced(plan: Plan) -> None:
 
 
 def test_no_more_than_twice_as_many_are_begun(plan: Plan) -> None:
-    proposals = Proposals(plan)
+    proposals = Proposals(plan, ALL_ALIKE)
     for number in range(8):
         assert next_of(proposals, str(number)) == number
         trained(plan.search, number, [float("nan")])
@@ -86,13 +105,13 @@ def test_a_new_driver_goes_on_where_the_last_one_was(plan: Plan, searcher: str, 
 
     def recipes(out: Path, killed: bool) -> list[dict[str, Any]]:
         here = replace(plan, store=Store(SearchFolder(out)), searcher=searcher, trials=14)
-        proposals = Proposals(here)
+        proposals = Proposals(here, ALL_ALIKE)
         for number in range(14):
             if killed:
-                proposals = Proposals(here)
+                proposals = Proposals(here, ALL_ALIKE)
             assert next_of(proposals, str(number)) == number
             if killed and number % 2:
-                proposals = Proposals(here)
+                proposals = Proposals(here, ALL_ALIKE)
                 assert next_of(proposals, str(number)) == number
             trained(here.search, number, [0.3, 0.2, 0.1 + number % 3 / 10])
             proposals.on_trial_complete(str(number))
@@ -166,7 +185,7 @@ def test_a_space_with_nothing_new_is_left_to_chance(stripes: Path, plan: Plan) -
     )
     only = space.recipes(1, 0)
     assert tpe.suggested(space, 0, 1, [of_status(only[0], 0, "finished", [0.5])], METRIC) is None
-    proposals = Proposals(replace(plan, space=space, searcher="tpe"))
+    proposals = Proposals(replace(plan, space=space, searcher="tpe"), ALL_ALIKE)
     assert next_of(proposals, "0") == 0
     trained(plan.search, 0, [0.3, 0.2, 0.1])
     proposals.on_trial_complete("0")

@@ -6,7 +6,7 @@ import pytest
 
 from search_spaces import InputError
 from trainables.data.place import DataPlace
-from trainables.node import NodeFacts, check_node, data_signature, differences, facts
+from trainables.node import NodeFacts, check_node, data_signature, differences, facts, gpu_bytes
 
 
 def test_the_drivers_own_machine_lacks_nothing(stripes: Path) -> None:
@@ -49,3 +49,19 @@ def test_the_signature_tells_tables_and_images_apart(stripes: Path, change: str)
     else:
         image.rename(image.with_name("renamed.png"))
     assert data_signature(stripes) != before
+
+
+@pytest.mark.parametrize(
+    ("said", "mib"),
+    [("echo 15360\necho 81559", 15360), ("echo '[N/A]'", 0), ("exit 9", 0), (None, 0)],
+    ids=["two GPUs", "none that it knows of", "no driver", "no nvidia-smi"],
+)
+def test_the_smallest_gpu_of_a_machine(
+    said: str | None, mib: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if said:
+        asked = tmp_path / "nvidia-smi"
+        asked.write_text(f"#!/bin/sh\n{said}\n")
+        asked.chmod(0o755)
+    assert gpu_bytes() == mib * 2**20

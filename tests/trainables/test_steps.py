@@ -146,10 +146,10 @@ def test_a_prediction_that_does_not_fit_is_made_in_halves() -> None:
 
 def test_what_fits_is_remembered_for_the_backbone_the_size_and_the_device(tmp_path: Path) -> None:
     path, recipe = tmp_path / "micro_batches.json", Recipe.from_dict(GOOD)
-    assert micro_batch(None, recipe, CPU) == micro_batch(path, recipe, CPU) == 12
-    remember(path, recipe, CPU, 6)
-    assert micro_batch(path, recipe, CPU) == 6
-    assert micro_batch(path, Recipe.from_dict({**GOOD, "batch_size": 4}), CPU) == 4
-    assert micro_batch(path, Recipe.from_dict({**GOOD, "image_size": 48}), CPU) == 12
-    remember(path, Recipe.from_dict({**GOOD, "image_size": 48}), CPU, 3)
-    assert micro_batch(path, recipe, CPU) == 6
+    assert micro_batch(None, recipe, CPU, 0.0) == micro_batch(path, recipe, CPU, 0.0) == 12
+    remember(path, recipe, CPU, 0.0, 6)
+    assert micro_batch(path, recipe, CPU, 0.0) == 6
+    assert micro_batch(path, Recipe.from_dict({**GOOD, "batch_size": 4}), CPU, 0.0) == 4
+    assert micro_batch(path, Recipe.from_dict({**GOOD, "image_size": 48}), CPU, 0.0) == 12
+    remember(path, Recipe.from_dict({**GOOD, "image_size": 48}), CPU, 0.0, 3)
+    assert micro_batch(path, recipe, CPU, 0.0) == 6
