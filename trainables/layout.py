@@ -118,6 +118,11 @@ class FoldFolder:
         return self.path / "pred_probs.npy"
 
     @property
+    def view_probs(self) -> Path:
+        """Of the last epoch: validation rows' class probabilities (views, n, K) by each view alone, as many as scored."""
+        return self.path / "view_probs.npy"
+
+    @property
     def search_probs(self) -> Path:
         """`pred_probs` of a promoted trial as they were when the search left it, which is what it was judged by."""
         return self.path / "search_probs.npy"
