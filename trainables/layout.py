@@ -119,7 +119,7 @@ class FoldFolder:
 
     @property
     def view_probs(self) -> Path:
-        """Of the last epoch: validation rows' class probabilities (views, n, K) by each view alone, as many as scored."""
+        """After the last epoch: validation rows' class probabilities (views, n, K), by each view alone."""
         return self.path / "view_probs.npy"
 
     @property
@@ -271,6 +271,11 @@ class SearchFolder:
     @property
     def submission(self) -> Path:
         return self.path / "submission.csv"
+
+    @property
+    def bundle(self) -> Path:
+        """In a folder that `predict.py --export` wrote: the hashes of its files."""
+        return self.path / "bundle.json"
 
     @property
     def summary(self) -> Path:
