@@ -48,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(stopped, signal.default_int_handler)
     try:
         search = SearchFolder(flags.search.resolve())
-        members = Members.load(search)
         check_bundle(search)
+        members = Members.load(search)
         if flags.export:
             export(members, flags.export)
             return 0
