@@ -73,7 +73,7 @@ class Host:
 
     def run(self, *command: str, cwd: Path | str = HOME, **env: str) -> tuple[int, str]:
         """`start`, to its end: exit code and output."""
-        process = self.start(*command, cwd=cwd, **env)
+        process = self.start(*command, cwd=cwd, out=subprocess.PIPE, **env)
         said, _ = process.communicate(timeout=300)
         return process.returncode, said
 
