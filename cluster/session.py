@@ -12,7 +12,6 @@ import ray
 from ray.tune import TuneError
 
 from cluster.lock import held
-from cluster.out import says_no_room
 from cluster.plan import Plan
 from cluster.preflight import check_nodes, gpu_bytes_of_nodes
 from cluster.resources import Resources, resources
@@ -21,6 +20,7 @@ from cluster.spending import Spending
 from cluster.tuner import SearchFailed
 from cluster.waiting import alive_nodes
 from trainables.bucket import BucketAway
+from trainables.disk import says_no_room
 from trainables.node import facts
 
 # Ray's cluster launcher leaves it on the head node, where `ray submit` runs the driver.
