@@ -63,6 +63,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         self._counted: dict[int, int] = {}
         self._first: list[Member] = []
         self._expected: list[Member] = []
+        self._at_once: dict[int, int] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray Tune pickles its callbacks beside the experiment; nothing of this one is wanted there."""
@@ -224,8 +225,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
 
     def _pipeline(self, members: Sequence[Member]) -> Pipeline:
         """As many at once as could run of the one that takes most."""
-        recipes = [load_recipe(self._plan.search.trial(member.number)) for member in members]
-        slots = min((self._slots.of(recipe).concurrent for recipe in recipes), default=self._slots.concurrent)
+        slots = min((self._at_once[member.number] for member in members), default=self._slots.concurrent)
         return Pipeline(slots, self._plan.stages, self._start_s, self._turnover_s)
 
     def _reached(self) -> bool:
@@ -250,6 +250,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         """What a trial still has to do, by its rows on fold 0."""
         plan, trial = self._plan, self._plan.search.trial(number)
         recipe = load_recipe(trial)
+        self._at_once[number] = self._slots.of(recipe).concurrent
         folders = [trial.fold(fold) for fold in range(plan.folds.count)]
         rows = [load_epochs(folder).to_dict("records") for folder in folders]
         pace = pace_of(rows[0], plan.scored_epochs, len(plan.folds.split(0)[1]), recipe.tta_count)
