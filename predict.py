@@ -21,6 +21,7 @@ from trainables.data.folds import Folds
 from trainables.data.kaggle import list_images
 from trainables.layout import SearchFolder, load_object, write_whole
 from trainables.predict import predict_images
+from trainables.trial import trial_nets
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,7 +48,8 @@ def predict(search: SearchFolder, images: Path, out: Path, quiet: bool) -> None:
         raise InputError(f"--out must be a file to write; {out} is a folder")
     check_writable(out.resolve().parent)
     ensemble, n_folds = load_object(search.ensemble, "members", "weights"), Folds.load(search.folds).count
-    nets = [search.trial(number).fold(fold).weights for number in ensemble["members"] for fold in range(n_folds)]
+    of_members = [trial_nets(search, number, n_folds) for number in ensemble["members"]]
+    nets = [net for those in of_members for net in those]
     paths = list_images(images)
     together(lambda: check_nets(nets), lambda: _check_images(paths, quiet))
     total, done = len(nets) * len(paths), 0
@@ -61,7 +63,8 @@ def predict(search: SearchFolder, images: Path, out: Path, quiet: bool) -> None:
 
         for net in nets:
             probs.append(predict_images(net, paths, threads=os.cpu_count() or 1, on_batch=on_batch))
-    weights = [weight / n_folds for weight in ensemble["weights"] for _ in range(n_folds)]
+    shares = zip(ensemble["weights"], of_members, strict=True)
+    weights = [weight / len(those) for weight, those in shares for _ in those]
     write_whole(out, submission([path.name for path in paths], blend(probs, weights)))
     print(f"{len(paths)} images predicted by {len(nets)} nets: {out}")
 

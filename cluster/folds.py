@@ -27,7 +27,7 @@ from trainables.predict import predict_images
 from trainables.scores import goods_by_image
 from trainables.setting import Setting
 from trainables.train import train_in_search
-from trainables.trial import Trial, load_epochs
+from trainables.trial import Trial, load_epochs, load_recipe
 from trainables.working_copy import working_copy
 
 _LOOK_EVERY_S = 1.0
@@ -228,8 +228,13 @@ def _predict_fold(place: DataPlace, out: Path, setting: Setting, number: int, fo
         readable = data.readable_tests
         paths = [path for path, there in zip(data.test_paths, readable, strict=True) if there]
         probs = np.tile(data.class_shares.astype(np.float32), (len(readable), 1))
-        probs[readable] = predict_images(
-            folder.weights, paths, threads=setting.threads, loader_workers=setting.loader_workers
+        nets = folder.nets(load_recipe(here.trial(number)))
+        probs[readable] = np.mean(
+            [
+                predict_images(net, paths, threads=setting.threads, loader_workers=setting.loader_workers)
+                for net in nets
+            ],
+            axis=0,
         )
         save_array(folder.test_probs, probs)
         publish()
