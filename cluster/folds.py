@@ -84,7 +84,7 @@ def _train_folds(plan: Plan, slots: Slots, spending: Spending, members: list[int
 
     of_folds = f", folds {folds[0]}-{folds[-1]}" if plan.adaptive else ""
     with bar(f"promotion{of_folds}, epochs", plan.quiet) as update:
-        left = [(number, fold) for number, fold in pairs if not plan.search.trial(number).fold(fold).weights.exists()]
+        left = [(number, fold) for number, fold in pairs if not _is_trained(plan, number, fold)]
         start = _starter(plan, slots, setting, _train_fold)
         _run(plan, left, start, lambda _done: update(epochs_done(), len(pairs) * plan.epochs), given_up)
 
@@ -240,12 +240,17 @@ def _predict_fold(place: DataPlace, out: Path, setting: Setting, number: int, fo
         publish()
 
 
+def _is_trained(plan: Plan, number: int, fold: int) -> bool:
+    trial = plan.search.trial(number)
+    return trial.fold(fold).trained(load_recipe(trial))
+
+
 def _whole(plan: Plan, promoted: list[int], count: int) -> list[int]:
     """Those that have a net for each of the first `count` folds; one that diverged is left out, and named."""
     whole = []
     for number in promoted:
         folders = [plan.search.trial(number).fold(fold) for fold in range(count)]
-        lacking = [fold for fold, folder in enumerate(folders) if not folder.weights.exists()]
+        lacking = [fold for fold in range(count) if not _is_trained(plan, number, fold)]
         if lacking:
             epochs = [load_epochs(folders[fold]) for fold in lacking]
             why = "diverged" if any(len(each) and each["diverged"].iloc[-1] for each in epochs) else "had no time left"

@@ -135,8 +135,12 @@ class FoldFolder:
         return self.path / f"epoch{epoch:03d}.safetensors"
 
     def nets(self, recipe: Recipe) -> list[Path]:
-        """The weight files whose mean answers, the last epoch's last; they are all there once `weights` is."""
+        """The weight files whose mean answers, the last epoch's last."""
         return [*map(self.epoch_weights, recipe.answering_epochs[:-1]), self.weights]
+
+    def trained(self, recipe: Recipe) -> bool:
+        """Whether every net that answers is here."""
+        return all(net.exists() for net in self.nets(recipe))
 
     @property
     def soup_probs(self) -> Path:

@@ -13,14 +13,16 @@ from torch import nn
 from search_spaces import Recipe
 from trainables.answer import renew_statistics, stir_in
 from trainables.backbones import Build, Net, build_net
+from trainables.bucket import Bucket
 from trainables.data.folds import Folds, make_folds
 from trainables.data.images import PlainImages
 from trainables.data.kaggle import ImageData, load_data
-from trainables.layout import FoldFolder, load_array, load_json
+from trainables.data.place import DataPlace
+from trainables.layout import FoldFolder, SearchFolder, load_array, load_json, save_json
 from trainables.predict import predict_images
 from trainables.scores import score
 from trainables.setting import Setting
-from trainables.train import Row, train
+from trainables.train import Row, train, train_in_search
 
 RECIPE = Recipe(
     backbone="test_resnet", image_size=32, batch_size=8, learning_rate=2e-3, epochs=4, tta_count=2, answer_epochs=3
@@ -206,6 +208,29 @@ def test_a_training_that_lost_a_net_that_was_to_answer_begins_again(
         lost.write_bytes(lost.read_bytes()[:100])
     assert [row["val_loss"] for row in train(MEAN, data, folds, 0, harmed, SETTING)] == wanted
     assert "begins again" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_in_a_bucket_what_answers_travels_from_machine_to_machine(
+    stripes: Path, data: ImageData, folds: Folds, tmp_path: Path
+) -> None:
+    wanted = FoldFolder(tmp_path / "wanted")
+    list(train(MEAN, data, folds, 0, wanted, SETTING))
+    there = SearchFolder(tmp_path / "bucket")
+    save_json(there.trial(0).recipe, MEAN.to_dict())
+    there.trial(0).fold(0).path.mkdir()  # a real bucket has no folders
+    folds.save(there.folds)
+    setting = replace(SETTING, bucket=Bucket(f"file://{there.path}"))
+    for epoch in range(1, MEAN.epochs + 1):  # each on another machine
+        rows = train_in_search(DataPlace(str(stripes)), SearchFolder(tmp_path / "driver"), 0, 0, setting)
+        assert [next(rows)["epoch"] for _ in range(min(epoch, 2))][-1] == epoch
+        rows.close()
+    folder = there.trial(0).fold(0)
+    assert folder.trained(MEAN)
+    assert all(same_tensors(net, wanted.path / net.name) for net in folder.nets(MEAN))
+    assert folder.pred_probs.read_bytes() == wanted.pred_probs.read_bytes()
+    folder.nets(MEAN)[0].unlink()
+    assert not folder.trained(MEAN)
 
 
 def test_what_is_heavy_is_forgotten_and_numbers_stay(tmp_path: Path) -> None:
