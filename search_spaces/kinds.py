@@ -60,7 +60,7 @@ MOST_VIEWS = 8
 
 ANSWERS: Kinds = {"last": (), "soup": ("answer_epochs",), "mean": ("answer_epochs",)}
 """What answers once a training has ended: the last epoch's net, one net whose weights are the mean of the last epochs',
-or the mean of what the last epochs' nets say. `trainables/answer.py`."""
+or the mean of what the last epochs' nets say. `trainables/last_epochs.py`."""
 
 PRECISIONS: Kinds = {"auto": (), "float32": (), "bfloat16": (), "float16": ()}
 """`trainables/precision.py`. `auto` is mixed precision on a GPU and float32 on a CPU."""

@@ -27,7 +27,7 @@ from torch.optim.swa_utils import AveragedModel
 from search_spaces.errors import InputError
 from search_spaces.recipe import Recipe
 from trainables import scores
-from trainables.answer import last_answer, lost_nets, renew_statistics, stir_in
+from trainables.last_epochs import last_answer, lost_nets, renew_statistics, stir_in
 from trainables.backbones import Build, Net, save_net, starting_net
 from trainables.checkpoint import load_checkpoint, save_checkpoint
 from trainables.checks import check_on_data, check_recipes

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from search_spaces import Recipe
-from trainables.answer import renew_statistics, stir_in
+from trainables.last_epochs import renew_statistics, stir_in
 from trainables.backbones import Build, Net, build_net
 from trainables.bucket import Bucket
 from trainables.data.folds import Folds, make_folds
