@@ -52,7 +52,7 @@ FITS: Kinds = {"resize": (), "center_crop": ()}
 SAMPLINGS: Kinds = {"natural": (), "sqrt": (), "balanced": ()}
 """How often a class is trained on: as often as it is, as the square root of that, or as often as any other."""
 
-TTAS: Kinds = {"as_trained": (), "flips": (), "shifts": (), "crops": (), "crop_flips": ()}
+TTAS: Kinds = {"as_trained": (), "flips": (), "shifts": (), "crops": (), "crop_flips": (), "tiles": (), "diary": ()}
 """`trainables/tta.py`. `as_trained` is `shifts` after training with them, else `flips`."""
 
 MOST_VIEWS = 8

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from search_spaces.errors import InputError
 from search_spaces.recipe import Recipe
 from trainables.backbones import Net, check_nets, load_net
-from trainables.data.images import PlainImages
+from trainables.data.images import PlainImages, square
 from trainables.layout import FoldFolder, save_array
 from trainables.precision import autocast
 from trainables.predict import device
@@ -44,7 +44,7 @@ def renew_statistics(
     where = next(net.parameters()).device
     torch.manual_seed(seed)  # stochastic depth, as it was when the other nets' statistics were taken
     with autocast(recipe, where):
-        update_bn(loader, net.head_only(False), where)
+        update_bn((batch[square(recipe)] for batch in loader), net.head_only(False), where)
 
 
 def last_answer(
@@ -58,7 +58,7 @@ def last_answer(
 
     `of_last` is what the last epoch's net says; `not_averaged` is that net itself where its moving average says it.
     """
-    recipe, views = validator.recipe, len(of_last.means)
+    recipe, views = validator.recipe, len(of_last.views)
     of_soup = validator.ask(soup, views)
     save_array(folder.soup_probs, of_soup.means[recipe.tta_count - 1])
     if not_averaged:

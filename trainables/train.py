@@ -27,7 +27,6 @@ from torch.optim.swa_utils import AveragedModel
 from search_spaces.errors import InputError
 from search_spaces.recipe import Recipe
 from trainables import scores
-from trainables.last_epochs import last_answer, lost_nets, renew_statistics, stir_in
 from trainables.backbones import Build, Net, save_net, starting_net
 from trainables.checkpoint import load_checkpoint, save_checkpoint
 from trainables.checks import check_on_data, check_recipes
@@ -37,6 +36,7 @@ from trainables.data.images import PlainImages, TrainingImages, training_loader
 from trainables.data.kaggle import ImageData, check_data, load_data
 from trainables.data.place import DataPlace
 from trainables.data.skipped import load_skipped
+from trainables.last_epochs import last_answer, lost_nets, renew_statistics, stir_in
 from trainables.layout import FoldFolder, SearchFolder, load_json, save_array, save_json, write_whole
 from trainables.losses.of_recipe import loss_of
 from trainables.memory import micro_batch, remember
@@ -244,6 +244,8 @@ def _score_epoch(
         said = _answer(training, said, validator, seen, row["micro_batch"], folder)
     own, labels = said.means[recipe.tta_count - 1], seen.val_labels
     save_array(folder.pred_probs, own)
+    if epoch == recipe.epochs:
+        save_array(folder.view_probs, said.views)
     if may_end:
         curve = [
             {"tta_count": views, **{metric: scores.score(metric, probs, labels) for metric in scores.METRICS}}

@@ -21,10 +21,15 @@ from trainables.predict import nested_means, view_probs
 class Validation:
     """Of n images and K classes."""
 
-    means: NDArray[np.float32]
-    """(views, n, K): entry c - 1 is the mean of the first c views."""
+    views: NDArray[np.float32]
+    """(views, n, K), each by itself."""
     raw_loss: float
     """Mean training loss of the plain view."""
+
+    @property
+    def means(self) -> NDArray[np.float32]:
+        """(views, n, K): entry c - 1 is the mean of the first c views."""
+        return nested_means(self.views)
 
 
 @dataclass(frozen=True)
@@ -37,16 +42,16 @@ class Validator:
     loader_workers: int
 
     def ask(self, net: Net, views: int) -> Validation:
-        """What one net says, at every count up to `views`. It is left in evaluation mode."""
+        """What one net says, from each of so many views. It is left in evaluation mode."""
         loader = plain_loader(self.images, self.recipe.batch_size, self.loader_workers)
         plain: list[Tensor] = []
-        means = nested_means(view_probs(net, loader, self.recipe, views, plain.append))
+        said = view_probs(net, loader, self.recipe, views, plain.append)
         logits = torch.cat(plain)
         raw = loss_of(self.recipe).by_row(logits, torch.from_numpy(self.labels).to(logits.device))
-        return Validation(means, float(raw.mean()))
+        return Validation(said, float(raw.mean()))
 
 
 def mean_of(several: Sequence[Validation]) -> Validation:
     """The mean of what several nets say, and of their losses."""
-    means: NDArray[np.float32] = np.mean([each.means for each in several], axis=0)
-    return Validation(means, float(np.mean([each.raw_loss for each in several])))
+    views: NDArray[np.float32] = np.mean([each.views for each in several], axis=0)
+    return Validation(views, float(np.mean([each.raw_loss for each in several])))

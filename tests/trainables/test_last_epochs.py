@@ -11,13 +11,13 @@ from safetensors.torch import load_file
 from torch import nn
 
 from search_spaces import Recipe
-from trainables.last_epochs import renew_statistics, stir_in
 from trainables.backbones import Build, Net, build_net
 from trainables.bucket import Bucket
 from trainables.data.folds import Folds, make_folds
-from trainables.data.images import PlainImages
+from trainables.data.images import PlainImages, square
 from trainables.data.kaggle import ImageData, load_data
 from trainables.data.place import DataPlace
+from trainables.last_epochs import renew_statistics, stir_in
 from trainables.layout import FoldFolder, SearchFolder, load_array, load_json, save_json
 from trainables.predict import predict_images
 from trainables.scores import score
@@ -75,7 +75,7 @@ def first_statistics(net: Net, images: PlainImages) -> tuple[torch.Tensor, torch
     first = next(module for module in net.modules() if isinstance(module, nn.BatchNorm2d))
     hook = first.register_forward_pre_hook(lambda _module, inputs: given.append(inputs[0]))
     with torch.no_grad():
-        net.eval()(torch.stack([images[row] for row in range(len(images))]))
+        net.eval()(torch.stack([images[row][square(RECIPE)] for row in range(len(images))]))
     hook.remove()
     channels = given[0].transpose(0, 1).flatten(1)
     return channels.mean(1), channels.var(1)
