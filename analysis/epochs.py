@@ -152,8 +152,10 @@ def verdict(rows: Sequence[dict[str, Any]], metric: str) -> str:
     counted = f"Of {len(compared)} comparisons that do not flatter"
     if not beyond:
         return f"{counted}, none is beyond {errors}: these images do not tell them apart."
-    named = "; ".join(
-        f"trial {row['trial']:03d}, {row['way']} ({'better' if row['ahead'] > 0 else 'worse'})" for row in beyond
-    )
+    by_way: dict[str, list[str]] = {}
+    for row in beyond:
+        direction = "better" if row["ahead"] > 0 else "worse"
+        by_way.setdefault(f"{row['way']}, {direction} on trial", []).append(f"{row['trial']:03d}")
+    named = "; ".join(f"{way} {', '.join(trials)}" for way, trials in by_way.items())
     by_chance = f"about {len(compared) / 20:.1f} would be by chance alone if nothing differed"
-    return f"{counted}, {len(beyond)} beyond {errors}, where {by_chance}: {named}."
+    return f"{counted}, {len(beyond)} beyond {errors} ({by_chance}): {named}."
