@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 
 from analysis import figures
+from analysis.epochs import verdict
 from analysis.loading import Found, load
 from search_spaces.errors import InputError
 from search_spaces.recipe import FIELDS
@@ -36,6 +37,7 @@ def write_report(found: Found) -> Path:
         recipe_fields=_shown_fields(found),
         trials=_ranked(found),
         ties=_ties(found),
+        verdict=verdict(found.summary.get("ways", []), metric),
         curves=figures.to_svg(curves),
         bars=figures.to_svg(figures.promoted_bars(found.summary)),
         tta=figures.to_svg(figures.tta_curves(found, metric)),

@@ -4,7 +4,7 @@ python -m benchmarks.memory [--batch 8] [BACKBONE=SIZE ...]
 
 On a machine with a GPU: its tensors' peak (`max_memory_allocated`), and what the caching allocator held
 (`max_memory_reserved`); both without the CUDA context. Elsewhere: the CPU's allocator, by torch's profiler.
-Adam, three steps, in float32 and in the mixed precision of the device.
+Adam, three steps beside a soup of the last epochs, in float32 and in bfloat16.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from itertools import accumulate
 
 import torch
+from torch.optim.swa_utils import AveragedModel
 from torch.profiler import ProfilerActivity, profile
 
 from search_spaces.recipe import Recipe
@@ -73,12 +74,13 @@ def _train(recipe: Recipe) -> None:
     """A net from its birth through a few steps, as a training takes them."""
     where = device()
     net = build_net(recipe, Build(_CLASSES)).to(where).train()
-    optimizer = optimizer_of(recipe, net)
+    optimizer, soup = optimizer_of(recipe, net), AveragedModel(net)
     stepper = Stepper(net, optimizer, loss_of(recipe), recipe, scaler_of(recipe, where), recipe.batch_size)
     shape = (recipe.batch_size, recipe.image_size, recipe.image_size, 3)
     for _ in range(_STEPS):
         images = torch.randint(0, 256, shape, dtype=torch.uint8).to(where)
         stepper.step(images, torch.zeros(recipe.batch_size, dtype=torch.int64, device=where))
+    soup.update_parameters(net)
 
 
 def _cpu_peak(compute: Callable[[], object]) -> int:

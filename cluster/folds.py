@@ -85,7 +85,7 @@ def _train_folds(plan: Plan, slots: Resources, spending: Spending, members: list
 
     of_folds = f", folds {folds[0]}-{folds[-1]}" if plan.adaptive else ""
     with bar(f"promotion{of_folds}, epochs", plan.quiet) as update:
-        left = [(number, fold) for number, fold in pairs if not plan.search.trial(number).fold(fold).weights.exists()]
+        left = [(number, fold) for number, fold in pairs if not _is_trained(plan, number, fold)]
         _run(plan, slots, left, _train_fold, lambda _done: update(epochs_done(), len(pairs) * plan.epochs), given_up)
 
 
@@ -241,11 +241,21 @@ def _predict_fold(place: DataPlace, out: Path, setting: Setting, number: int, fo
         readable = data.readable_tests
         paths = [path for path, there in zip(data.test_paths, readable, strict=True) if there]
         probs = np.tile(data.class_shares.astype(np.float32), (len(readable), 1))
-        probs[readable] = predict_images(
-            folder.weights, paths, threads=setting.threads, loader_workers=setting.loader_workers
+        nets = folder.nets(load_recipe(here.trial(number)))
+        probs[readable] = np.mean(
+            [
+                predict_images(net, paths, threads=setting.threads, loader_workers=setting.loader_workers)
+                for net in nets
+            ],
+            axis=0,
         )
         save_array(folder.test_probs, probs)
         publish()
+
+
+def _is_trained(plan: Plan, number: int, fold: int) -> bool:
+    trial = plan.search.trial(number)
+    return trial.fold(fold).trained(load_recipe(trial))
 
 
 def _whole(plan: Plan, promoted: list[int], count: int) -> list[int]:
@@ -253,7 +263,7 @@ def _whole(plan: Plan, promoted: list[int], count: int) -> list[int]:
     whole = []
     for number in promoted:
         folders = [plan.search.trial(number).fold(fold) for fold in range(count)]
-        lacking = [fold for fold, folder in enumerate(folders) if not folder.weights.exists()]
+        lacking = [fold for fold in range(count) if not _is_trained(plan, number, fold)]
         if lacking:
             epochs = [load_epochs(folders[fold]) for fold in lacking]
             why = "diverged" if any(len(each) and each["diverged"].iloc[-1] for each in epochs) else "had no time left"

@@ -30,7 +30,8 @@ _WAITING_BATCHES = 2
 def training_bytes(recipe: Recipe, n_classes: int) -> int:
     """The most that tensors of a training take at once on a GPU, its whole batch passing through the net together.
 
-    Weights, gradients, activations, the optimizer's moments, SAM's and the moving average's copies, waiting batches.
+    Weights, gradients, activations, the optimizer's moments, waiting batches, and copies of the net: SAM's,
+    the moving average, the soup of the last epochs.
     How near it comes to what torch's allocator counts is in docs/resources.md. On a GPU what the allocator holds back,
     the workspaces of cuDNN and a process's CUDA context come on top.
     """
@@ -47,7 +48,8 @@ def training_bytes(recipe: Recipe, n_classes: int) -> int:
     )
     copies = _MOMENTS.get(recipe.optimizer, 2) + (recipe.sam_rho > 0)
     batch = recipe.batch_size * recipe.image_size**2 * 3
-    return step + copies * weights + (recipe.ema_decay > 0) * all_state + _WAITING_BATCHES * batch
+    nets = 1 + (recipe.ema_decay > 0)  # the soup of the last epochs, and the moving average
+    return step + copies * weights + nets * all_state + _WAITING_BATCHES * batch
 
 
 @cache
