@@ -18,7 +18,7 @@ import search
 sys.exit(search.main(sys.argv[1:]))
 """
 ON_RAY = {"RAY_ADDRESS": "local", "CUDA_VISIBLE_DEVICES": "0"}
-SMALL = ("--trials", "2", "--epochs", "2", "--promote", "1", "--folds", "2", "--quiet")
+SMALL = ("--trials", "2", "--epochs", "1", "--promote", "1", "--folds", "2", "--quiet")
 
 
 @pytest.mark.slow
