@@ -10,7 +10,9 @@ import os
 import sys
 from pathlib import Path
 
-from analysis.ensemble import blend, submission
+import numpy as np
+
+from analysis.ensemble import blend_of, submission
 from cluster.out import check_writable
 from search_spaces import InputError
 from search_spaces.errors import shortened, together
@@ -48,7 +50,7 @@ def predict(search: SearchFolder, images: Path, out: Path, quiet: bool) -> None:
     check_writable(out.resolve().parent)
     ensemble, n_folds = load_object(search.ensemble, "members", "weights"), Folds.load(search.folds).count
     nets = [search.trial(number).fold(fold).weights for number in ensemble["members"] for fold in range(n_folds)]
-    paths = list_images(images)
+    paths, blend = list_images(images), blend_of(search)
     together(lambda: check_nets(nets), lambda: _check_images(paths, quiet))
     total, done = len(nets) * len(paths), 0
     probs = []
@@ -61,8 +63,8 @@ def predict(search: SearchFolder, images: Path, out: Path, quiet: bool) -> None:
 
         for net in nets:
             probs.append(predict_images(net, paths, threads=os.cpu_count() or 1, on_batch=on_batch))
-    weights = [weight / n_folds for weight in ensemble["weights"] for _ in range(n_folds)]
-    write_whole(out, submission([path.name for path in paths], blend(probs, weights)))
+    members = np.stack(probs).reshape(len(ensemble["members"]), n_folds, *probs[0].shape).mean(1, dtype=np.float64)
+    write_whole(out, submission([path.name for path in paths], blend(members)))
     print(f"{len(paths)} images predicted by {len(nets)} nets: {out}")
 
 
