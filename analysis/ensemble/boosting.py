@@ -10,8 +10,8 @@ from analysis.ensemble.stacking import fit_classifier
 
 def fit(pred_probs: Probs, labels: Labels, metric: str, seed: int) -> Blend:
     trees = HistGradientBoostingClassifier(
-        learning_rate=0.1,
-        max_iter=20,
+        learning_rate=0.15,
+        max_iter=12,
         max_leaf_nodes=6,
         min_samples_leaf=20,
         l2_regularization=5.0,

@@ -55,23 +55,26 @@ def best_method(
 ) -> tuple[str, str]:
     """The method to take and why, from each one's goods (N,), higher is better, and hits (N,); the mean is among them.
 
-    The best in the metric of those that are right more often than the mean, if it is ahead in the metric by more than
-    the noise. A lead in a loss alone may be a matter of how sure the answers are, with every answer the same: a vote of
-    two members is ahead of their mean so where labels are noisy. A lead in accuracy alone is too noisy to choose by.
+    The most accurate of those that are ahead of the mean by more than the noise both in the metric and in accuracy. A
+    lead in a loss alone may be a matter of how sure the answers are, with every answer the same: a vote of two members
+    is ahead of their mean so, where labels are noisy. Paired, the accuracies of blends of the same members are near
+    enough to be told apart, as those of different members are not.
     """
-    leads = {
-        name: paired(each, goods[MEAN])
-        for name, each in goods.items()
-        if name != MEAN and right[name].sum() > right[MEAN].sum()
-    }
-    if not leads:
-        return MEAN, "no other method is right more often"
-    best = max(leads, key=lambda name: leads[name].behind)
-    lead, needed = leads[best], ahead_by(len(goods))
-    told = f"{best} is ahead of the mean by {lead.behind:.5f} ± {lead.se:.5f}"
-    if lead.behind > needed * lead.se:
-        return best, f"{told}, more than {needed:.2f} standard errors"
-    return MEAN, f"no method that is right more often is ahead by {needed:.2f} standard errors; the best, {told}"
+    rivals = [name for name in goods if name != MEAN]
+    if not rivals:
+        return MEAN, "there is no other method"
+    leads = {name: (paired(right[name], right[MEAN]), paired(goods[name], goods[MEAN])) for name in rivals}
+    needed = ahead_by(len(goods))
+    clear = [name for name in rivals if all(each.behind > needed * each.se for each in leads[name])]
+    best = max(clear or rivals, key=lambda name: leads[name][0].behind)
+    accuracy_lead, lead = leads[best]
+    told = (
+        f"{best} is ahead of the mean by {accuracy_lead.behind:.4f} ± {accuracy_lead.se:.4f} in accuracy "
+        f"and by {lead.behind:.4f} ± {lead.se:.4f} in the metric"
+    )
+    if clear:
+        return best, f"{told}, both more than {needed:.2f} standard errors"
+    return MEAN, f"no method is ahead by {needed:.2f} standard errors in both; the most accurate, {told}"
 
 
 def compare_methods(

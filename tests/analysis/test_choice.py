@@ -14,39 +14,48 @@ SMALL = {name: METHODS[name] for name in ("mean", "vote", "simplex", "greedy")}
 SWING = np.tile([1.0, -1.0], 50)
 
 
-def rivals(lead: float, spread: float, more_right: int) -> tuple[str, str]:
-    """One rival, ahead by `lead` with a standard error of spread / 10, and right `more_right` times more often."""
-    right = np.zeros(100)
-    right[:50] = 1
-    theirs = np.zeros(100)
-    theirs[: 50 + more_right] = 1
-    return best_method({"mean": np.zeros(100), "other": lead + spread * SWING}, {"mean": right, "other": theirs})
+def right(more: int, less: int = 0) -> np.ndarray:
+    """Of 100 images, hits of a method that finds `more` that the mean does not, and misses `less` that it finds."""
+    found = np.zeros(100)
+    found[: 50 - less] = 1
+    found[50 : 50 + more] = 1
+    return found
 
 
 @pytest.mark.parametrize(
-    ("lead", "spread", "more_right", "taken"),
+    ("lead", "more", "less", "taken"),
     [
-        (0.20, 1.0, 1, "other"),  # 2.0 standard errors
-        (0.19, 1.0, 1, "mean"),  # 1.9
-        (0.20, 1.0, 0, "mean"),  # only how sure it is differs
-        (0.20, 1.0, -3, "mean"),
-        (-0.5, 1.0, 9, "mean"),
-        (0.0, 0.0, 0, "mean"),
+        (0.20, 9, 0, "other"),  # 2.0 standard errors in the metric, 3.1 in accuracy
+        (0.20, 4, 0, "other"),  # 2.04 in accuracy
+        (0.20, 3, 0, "mean"),  # 1.8 in accuracy
+        (0.20, 20, 18, "mean"),
+        (0.19, 9, 0, "mean"),  # 1.9 in the metric
+        (0.90, 0, 0, "mean"),  # only how sure it is differs
+        (0.90, 0, 9, "mean"),
+        (-0.5, 9, 0, "mean"),
     ],
 )
-def test_the_mean_unless_a_rival_is_ahead_by_more_than_the_noise(
-    lead: float, spread: float, more_right: int, taken: str
-) -> None:
-    assert rivals(lead, spread, more_right)[0] == taken
+def test_the_mean_unless_a_rival_is_ahead_by_more_than_the_noise(lead: float, more: int, less: int, taken: str) -> None:
+    method, why = best_method(
+        {"mean": np.zeros(100), "other": lead + SWING}, {"mean": right(0), "other": right(more, less)}
+    )
+    assert method == taken
+    assert "standard errors" in why
+
+
+def test_the_most_accurate_of_those_that_are_ahead() -> None:
+    goods = {"mean": np.zeros(100), "sure": 0.9 + SWING, "right": 0.4 + SWING, "both": 0.4 + SWING}
+    hits = {"mean": right(0), "sure": right(1), "right": right(12), "both": right(9)}
+    assert best_method(goods, hits)[0] == "right"
 
 
 def test_more_rivals_must_be_further_ahead() -> None:
     assert ahead_by(2) == pytest.approx(1.96, abs=0.01)
     assert ahead_by(9) == pytest.approx(2.73, abs=0.01)
-    goods = {"mean": np.zeros(100), "one": 0.25 + SWING, "two": np.zeros(100)}
-    right = {name: np.full(100, float(name != "mean")) for name in [*goods, "a", "b", "c", "d", "e", "f"]}
-    assert best_method(goods, right)[0] == "one"
-    assert best_method(goods | {name: np.zeros(100) for name in "abcdef"}, right)[0] == "mean"
+    goods, hits = {"mean": np.zeros(100), "one": 0.25 + SWING}, {"mean": right(0), "one": right(9)}
+    assert best_method(goods, hits)[0] == "one"
+    others = {name: np.zeros(100) for name in "abcdefg"}
+    assert best_method(goods | others, hits | {name: right(0) for name in others})[0] == "mean"
 
 
 def test_the_mean_alone_has_no_rival() -> None:
