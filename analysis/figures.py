@@ -71,7 +71,7 @@ def promoted_bars(summary: dict[str, Any]) -> Figure:
 
 
 def member_matrices(matrices: dict[str, Any]) -> Figure:
-    """Two heat maps of the members: how their errors correlate, and how often they name different classes."""
+    """Two heat maps of two members or more: how their errors correlate, and how often they name different classes."""
     names = matrices["names"]
     size = 1.2 + 0.5 * len(names)
     figure = Figure(figsize=(2 * size + 1.6, size + 0.4), layout="constrained")

@@ -38,13 +38,18 @@ def write_report(found: Found) -> Path:
         ties=_ties(found),
         curves=figures.to_svg(curves),
         bars=figures.to_svg(figures.promoted_bars(found.summary)),
-        matrices=figures.to_svg(figures.member_matrices(found.summary["ensemble"]["matrices"])),
+        matrices=_matrices(found.summary["ensemble"]["matrices"]),
         parts=_parts(found.summary["ensemble"]),
         tta=figures.to_svg(figures.tta_curves(found, metric)),
         scatter=figures.to_svg(figures.parameter_scatter(found.trials, metric)),
     )
     write_whole(found.search.report, html)
     return found.search.report
+
+
+def _matrices(matrices: dict[str, Any]) -> str:
+    """Nothing where one member is like nobody."""
+    return figures.to_svg(figures.member_matrices(matrices)) if len(matrices["names"]) > 1 else ""
 
 
 def _parts(ensemble: dict[str, Any]) -> list[dict[str, Any]]:

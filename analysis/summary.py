@@ -63,7 +63,7 @@ def closing_lines(summary: dict[str, Any]) -> str:
     )
     lines = [
         f"ensemble   {ensemble['nested_accuracy']:.4f} ± {ensemble['nested_se']:.4f} out of fold, trials {members}",
-        f"blended by {ensemble['method']}: {ensemble['chosen_because']}",
+        f"blend      {ensemble['method']}: {ensemble['chosen_because']}",
     ]
     if "test_accuracy" in ensemble:
         best = summary["best_trial"]["test_accuracy"]

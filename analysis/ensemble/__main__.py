@@ -45,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         out = SearchFolder(flags.out)
         save_json(out.ensemble, found)
         write_whole(out.oof, oof_table(image_ids, members, choice.probs).to_csv(index=False))
-        figures.member_matrices(found["matrices"]).savefig(out.matrices, dpi=110)
+        if len(members) > 1:
+            figures.member_matrices(found["matrices"]).savefig(out.matrices, dpi=110)
     return 0
 
 

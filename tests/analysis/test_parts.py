@@ -3,6 +3,7 @@ import pytest
 
 from analysis.ensemble.agreement import disagreement, error_correlation
 from analysis.ensemble.parts import by_class, fold_subsets
+from analysis.figures import member_matrices, to_svg
 
 LABELS = np.array([0, 0, 1, 1])
 SURE = np.eye(2)[LABELS] * 0.8 + 0.1
@@ -19,6 +20,16 @@ def test_matrices_by_hand() -> None:
     assert apart[0, 1] == 1
     assert (np.diag(apart) == 0).all()
     np.testing.assert_array_equal(apart, apart.T)
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_the_heat_maps_have_every_pair_twice(count: int) -> None:
+    values = (np.arange(count**2).reshape(count, count) / 100).tolist()
+    names = [f"{number:03d}" for number in range(count)]
+    figure = member_matrices({"names": names, "error_correlation": values, "disagreement": values})
+    for axes in figure.axes:
+        assert len(axes.texts) == count * (count - 1)
+    assert to_svg(figure).startswith("<svg")
 
 
 def test_a_class_without_rows_has_no_recall() -> None:
