@@ -16,7 +16,7 @@ from analysis.ensemble.method import Labels, Method
 from analysis.ensemble.methods import MEAN, METHODS
 from analysis.ensemble.nested import nested, without_two
 from trainables.bar import bar
-from trainables.comparison import paired
+from trainables.comparison import TIED_WITHIN, Difference, paired
 from trainables.scores import accuracy, accuracy_se, by_image, goods_by_image, hits
 
 _WRONGLY = 0.025
@@ -43,7 +43,7 @@ class Choice:
 
 
 def ahead_by(methods: int) -> float:
-    """Standard errors by which the best of so many methods must be ahead of the mean.
+    """Standard errors by which the best of so many methods must be ahead of the mean in the metric.
 
     Bonferroni: 1.96 for one rival, 2.73 for eight. The rivals are alike, so this asks for too much, never too little.
     """
@@ -55,26 +55,31 @@ def best_method(
 ) -> tuple[str, str]:
     """The method to take and why, from each one's goods (N,), higher is better, and hits (N,); the mean is among them.
 
-    The most accurate of those that are ahead of the mean by more than the noise both in the metric and in accuracy. A
-    lead in a loss alone may be a matter of how sure the answers are, with every answer the same: a vote of two members
-    is ahead of their mean so, where labels are noisy. Paired, the accuracies of blends of the same members are near
-    enough to be told apart, as those of different members are not.
+    The most accurate of those that are ahead of the mean both in the metric, by `ahead_by` standard errors, and in
+    accuracy, by the usual 1.96. A lead in a loss alone may be a matter of how sure the answers are, with every answer
+    the same: a vote of two members is ahead of their mean so, where labels are noisy. Accuracy's bound is not
+    corrected for many methods: the metric's is, and nobody is taken who is not beyond both.
     """
     rivals = [name for name in goods if name != MEAN]
     if not rivals:
         return MEAN, "there is no other method"
     leads = {name: (paired(right[name], right[MEAN]), paired(goods[name], goods[MEAN])) for name in rivals}
     needed = ahead_by(len(goods))
-    clear = [name for name in rivals if all(each.behind > needed * each.se for each in leads[name])]
+    clear = [name for name in rivals if _clear(leads[name][0], TIED_WITHIN) and _clear(leads[name][1], needed)]
     best = max(clear or rivals, key=lambda name: leads[name][0].behind)
     accuracy_lead, lead = leads[best]
     told = (
         f"{best} is ahead of the mean by {accuracy_lead.behind:.4f} ± {accuracy_lead.se:.4f} in accuracy "
         f"and by {lead.behind:.4f} ± {lead.se:.4f} in the metric"
     )
+    bounds = f"{TIED_WITHIN:.2f} and {needed:.2f} standard errors"
     if clear:
-        return best, f"{told}, both more than {needed:.2f} standard errors"
-    return MEAN, f"no method is ahead by {needed:.2f} standard errors in both; the most accurate, {told}"
+        return best, f"{told}, more than {bounds}"
+    return MEAN, f"no method is ahead by {bounds} in accuracy and in the metric; the most accurate, {told}"
+
+
+def _clear(lead: Difference, needed: float) -> bool:
+    return lead.behind > needed * lead.se
 
 
 def compare_methods(
