@@ -1,6 +1,6 @@
 """Does the rule that chooses a way of blending lose anything? On members made so that the truth is known.
 
-python -m benchmarks.blending [--sets 3] [--rows 1200] [--metric val_robust_loss]
+python -m benchmarks.blending [--sets 3] [--seed 0] [--rows 1200] [--metric val_robust_loss]
 
 Each set is members of known strengths whose errors are alike in part, labels of which a share is wrong, and 20,000
 further rows with true labels. Every method is fitted, and one is chosen as a search chooses; what is told is the true
@@ -93,6 +93,7 @@ def study(kind: Kind, rows: int, n_classes: int, metric: str, seed: int) -> dict
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.blending", description=__doc__.splitlines()[0])
     parser.add_argument("--sets", type=int, default=3, help="of each kind and number of classes")
+    parser.add_argument("--seed", type=int, default=0, help="of the first set")
     parser.add_argument("--rows", type=int, default=1200)
     parser.add_argument("--metric", choices=METRICS, default=METRICS[0])
     flags = parser.parse_args()
@@ -100,7 +101,7 @@ def main() -> None:
     rows = []
     with bar("sets", quiet=False) as update:
         for kind, n_classes, seed in cases:
-            found = study(KINDS[kind], flags.rows, n_classes, flags.metric, seed)
+            found = study(KINDS[kind], flags.rows, n_classes, flags.metric, flags.seed + seed)
             rows.append({"kind": kind, "classes": n_classes, **found})
             update(len(rows), len(cases))
     table = pd.DataFrame(rows)
