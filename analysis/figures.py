@@ -88,7 +88,17 @@ def _heat_map(axes: Axes, values: NDArray[np.float64], names: list[str]) -> None
     """Darker is more; the diagonal, which says nothing, is left out of the colours."""
     off = values[~np.eye(len(values), dtype=bool)]
     shown = np.where(np.eye(len(values), dtype=bool), np.nan, values)
-    axes.imshow(shown, cmap="Blues", vmin=min(0.0, off.min()), vmax=1.25 * max(float(off.max()), 1e-9))
+    ends = np.arange(len(values) + 1) - 0.5
+    axes.pcolormesh(
+        ends,
+        ends,
+        np.ma.masked_invalid(shown),
+        cmap="Blues",
+        vmin=min(0.0, off.min()),
+        vmax=1.25 * max(off.max(), 1e-9),
+    )
+    axes.invert_yaxis()
+    axes.set_aspect("equal")
     for (row, column), value in np.ndenumerate(values):
         if row != column:
             dark = value > 0.8 * off.max()
