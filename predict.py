@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from analysis.affordable import Costs, best_within, described, options
 from analysis.bundle import check_bundle, export
 from analysis.ensemble import submission
-from analysis.members import Members
+from analysis.fold_nets import FoldNets
 from analysis.time_limit import TimeLimit
 from search_spaces import InputError
 from search_spaces.errors import shortened, together
@@ -49,11 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         search = SearchFolder(flags.search.resolve())
         check_bundle(search)
-        members = Members.load(search)
+        ensemble = FoldNets.load(search)
         if flags.export:
-            export(members, flags.export)
+            export(ensemble, flags.export)
             return 0
-        return predict(members, flags)
+        return predict(ensemble, flags)
     except InputError as error:
         print(f"predict.py: {error}", file=sys.stderr)
         return 2
@@ -86,16 +86,16 @@ def read_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
     return flags
 
 
-def predict(members: Members, flags: argparse.Namespace) -> int:
+def predict(ensemble: FoldNets, flags: argparse.Namespace) -> int:
     """Answer every image of a folder, in the order of their names."""
-    paths, readable = _checked(members, flags)
-    nets, workers = load_nets(members.nets), _loader_workers(flags)
-    limit = _limit(members, nets, readable, workers, flags) if flags.plan or flags.time_limit else None
+    paths, readable = _checked(ensemble, flags)
+    nets, workers = load_nets(ensemble.nets), _loader_workers(flags)
+    limit = _limit(ensemble, nets, readable, workers, flags) if flags.plan or flags.time_limit else None
     if flags.plan:
         return 0
-    partial = Partial(flags.out.with_name(f"{flags.out.name}.partial")).of(members.nets, readable, limit is not None)
+    partial = Partial(flags.out.with_name(f"{flags.out.name}.partial")).of(ensemble.nets, readable, limit is not None)
     started, stopped = time.monotonic(), False
-    own = members.counts(members.own_views)
+    own = ensemble.counts(ensemble.own_views)
     with bar("predicting", flags.quiet, "images") as update:
         done = sum(part.shape[1] for part in partial.load().values())
         update(done, len(readable))
@@ -111,33 +111,33 @@ def predict(members: Members, flags: argparse.Namespace) -> int:
             answer(nets, readable, partial, limit.counts if limit else lambda left: own, on_batch, workers)
         except KeyboardInterrupt:
             stopped = True
-    probs, there = _collected(members, partial, paths, readable)
+    probs, there = _collected(ensemble, partial, paths, readable)
     write_whole(flags.out, submission([path.name for path in paths], probs))
-    _say(flags.out, members, there, time.monotonic() - started, stopped, limit)
+    _say(flags.out, ensemble, there, time.monotonic() - started, stopped, limit)
     if not stopped:
         partial.remove()
     return 130 if stopped else 0
 
 
-def _limit(members: Members, nets: Nets, paths: list[Path], workers: int, flags: argparse.Namespace) -> TimeLimit:
+def _limit(ensemble: FoldNets, nets: Nets, paths: list[Path], workers: int, flags: argparse.Namespace) -> TimeLimit:
     """Measure, say what each member and view costs and brings, and what the limit affords."""
     limit_s = seconds_of(flags.time_limit, "--time-limit") if flags.time_limit else math.inf
     count = max(len(paths), flags.images_count or 0)
     share = len(paths) / count
-    evidence = members.evidence()
+    evidence = ensemble.evidence()
     views = max(len(means) for means in evidence.means)
     most_s = min(_MEASURING_S, _MEASURING_SHARE * limit_s * share)
     timing = measure(nets, paths, views, _MEASURED_IMAGES, most_s, workers)
-    costs = Costs(timing.image_s, members.by_member(timing.view_s))
-    ways = options(evidence, members.folds.count, costs)
+    costs = Costs(timing.image_s, ensemble.by_member(timing.view_s))
+    ways = options(evidence, ensemble.folds.count, costs)
     left_s = limit_s * share - _elapsed_s()
     affordable = best_within(ways, left_s / len(paths))
     if flags.plan or not flags.quiet:
-        lines = described(ways, costs, evidence.metric, members.numbers, count, affordable)
+        lines = described(ways, costs, evidence.metric, ensemble.numbers, count, affordable)
         print(f"measured on {timing.images} images", *lines, sep="\n", flush=True)
     if affordable is None:
         print(f"note: no way ends within {flags.time_limit}; images that are not reached get the commonest class")
-    return TimeLimit(members, ways, time.monotonic() + left_s)
+    return TimeLimit(ensemble, ways, time.monotonic() + left_s)
 
 
 def _elapsed_s() -> float:
@@ -153,7 +153,7 @@ def _loader_workers(flags: argparse.Namespace) -> int:
     return len(os.sched_getaffinity(0)) - 1 if device().type == "cuda" else 0
 
 
-def _checked(members: Members, flags: argparse.Namespace) -> tuple[list[Path], list[Path]]:
+def _checked(ensemble: FoldNets, flags: argparse.Namespace) -> tuple[list[Path], list[Path]]:
     """All images, and those of them that can be read."""
     if flags.out and flags.out.is_dir():
         raise InputError(f"--out must be a file to write; {flags.out} is a folder")
@@ -163,7 +163,7 @@ def _checked(members: Members, flags: argparse.Namespace) -> tuple[list[Path], l
         seconds_of(flags.time_limit, "--time-limit")
     paths = list_images(flags.images)
     bad: dict[Path, str] = {}
-    together(lambda: check_nets(members.nets), lambda: bad.update(_unreadable(paths, flags)))
+    together(lambda: check_nets(ensemble.nets), lambda: bad.update(_unreadable(paths, flags)))
     for path, why in bad.items():
         print(f"note: {path.name} {why}; it is answered by the commonest class", file=sys.stderr)
     readable = [path for path in paths if path not in bad]
@@ -183,23 +183,23 @@ def _unreadable(paths: list[Path], flags: argparse.Namespace) -> dict[Path, str]
 
 
 def _collected(
-    members: Members, partial: Partial, paths: list[Path], readable: list[Path]
+    ensemble: FoldNets, partial: Partial, paths: list[Path], readable: list[Path]
 ) -> tuple[NDArray[np.float64], int]:
     """Probabilities (N, K) of all images, and how many were looked at; the others have the classes' shares."""
     place = {path: row for row, path in enumerate(paths)}
-    shares = members.class_shares
+    shares = ensemble.class_shares
     probs, there = np.tile(shares, (len(paths), 1)), 0
     for first, part in partial.load().items():
         rows = [place[path] for path in readable[first : first + part.shape[1]]]
-        probs[rows] = members.answer(part)
+        probs[rows] = ensemble.answer(part)
         there += len(rows)
     return probs, there
 
 
-def _say(out: Path, members: Members, there: int, seconds: float, stopped: bool, limit: TimeLimit | None) -> None:
+def _say(out: Path, ensemble: FoldNets, there: int, seconds: float, stopped: bool, limit: TimeLimit | None) -> None:
     for line in limit.lines() if limit else []:
         print(line)
-    print(f"{there} images predicted by {len(members.nets)} nets in {seconds:.1f} s: {out}")
+    print(f"{there} images predicted by {len(ensemble.nets)} nets in {seconds:.1f} s: {out}")
     if stopped:
         print("interrupted: images that were not reached have the commonest class; the same command goes on with them")
 

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             begin(plan)
             trials = search(plan, slots, spending)
             promoted = promote(plan, slots, spending, trials)
-            ensemble = choose(plan.search, plan.data, plan.folds, promoted, plan.metric)
+            ensemble = choose(plan.search, plan.data, plan.folds, promoted, plan.metric, plan.quiet)
             predict_test(plan, slots, spending, ensemble["members"], promoted[0])
             write_whole(plan.search.submission, submission(plan.data.test_ids, ensemble_test_probs(plan.search)))
             summary = summarize(plan.search, plan.data, plan.folds, time.monotonic() - started)

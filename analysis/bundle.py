@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from analysis.members import Members
+from analysis.fold_nets import FoldNets
 from search_spaces.errors import InputError, shortened
 from trainables.disk import check_writable
 from trainables.layout import SearchFolder, load_object, save_json
@@ -21,31 +21,31 @@ _CODE = ("predict.py", "search_spaces", "trainables", "analysis", "constraints.t
 _ROOT = Path(__file__).parent.parent
 
 
-def export(members: Members, folder: Path) -> None:
+def export(ensemble: FoldNets, folder: Path) -> None:
     """Copy into a new folder. Its list of hashes is written last: without it a bundle is no whole one."""
     if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
         raise InputError(f"--export must be a new or an empty folder; got {folder}")
     check_writable(folder, "--export")
-    search = members.search
-    for source, relative in (*_of_search(members), *_of_code()):
+    search = ensemble.search
+    for source, relative in (*_of_search(ensemble), *_of_code()):
         target = folder / relative
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
     there = SearchFolder(folder)
     hashes = {str(path.relative_to(folder)): _sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
-    save_json(there.bundle, {"fold_hash": members.folds.hash, "files": hashes})
+    save_json(there.bundle, {"fold_hash": ensemble.folds.hash, "files": hashes})
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    print(f"{len(members.nets)} nets of {search.path} in {folder}, {size / 1e6:.0f} MB; there:")
+    print(f"{len(ensemble.nets)} nets of {search.path} in {folder}, {size / 1e6:.0f} MB; there:")
     print(f"  python {folder / 'predict.py'} --images FOLDER --out submission.csv")
 
 
-def _of_search(members: Members) -> Iterator[tuple[Path, Path]]:
-    search = members.search
+def _of_search(ensemble: FoldNets) -> Iterator[tuple[Path, Path]]:
+    search = ensemble.search
     needed = [search.search, search.ensemble, search.folds, search.oof]
-    for number in members.numbers:
+    for number in ensemble.numbers:
         trial = search.trial(number)
-        needed += [trial.recipe, *trial_nets(search, number, members.folds.count)]
-        for fold in (trial.fold(index) for index in range(members.folds.count)):
+        needed += [trial.recipe, *trial_nets(search, number, ensemble.folds.count)]
+        for fold in (trial.fold(index) for index in range(ensemble.folds.count)):
             needed += [
                 fold.metrics,
                 fold.pred_probs,

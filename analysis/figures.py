@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import NDArray
 
 from analysis.loading import Found
 from trainables.scores import shown
@@ -54,8 +56,8 @@ def promoted_bars(summary: dict[str, Any]) -> Figure:
     """Cross-validated accuracy of each promoted trial and of the ensemble, with one standard error."""
     names = [f"trial {row['trial']:03d}" for row in summary["promoted"]] + ["ensemble"]
     ensemble = summary["ensemble"]
-    shares = [row["cv_accuracy"] for row in summary["promoted"]] + [ensemble["oof_accuracy"]]
-    errors = [row["cv_se"] for row in summary["promoted"]] + [ensemble["oof_se"]]
+    shares = [row["cv_accuracy"] for row in summary["promoted"]] + [ensemble["nested_accuracy"]]
+    errors = [row["cv_se"] for row in summary["promoted"]] + [ensemble["nested_se"]]
     figure = Figure(figsize=(5, 0.6 + 0.45 * len(names)), layout="constrained")
     axes = figure.subplots()
     colours = [COLOURS["finished"]] * (len(names) - 1) + [COLOURS["best"]]
@@ -66,6 +68,47 @@ def promoted_bars(summary: dict[str, Any]) -> Figure:
     axes.margins(y=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def member_matrices(matrices: dict[str, Any]) -> Figure:
+    """Two heat maps of two members or more: how their errors correlate, and how often they name different classes."""
+    names = matrices["names"]
+    size = 1.2 + 0.5 * len(names)
+    figure = Figure(figsize=(2 * size + 1.6, size + 0.4), layout="constrained")
+    titles = {"error_correlation": "correlation of errors", "disagreement": "different answers, %"}
+    for axes, (which, title) in zip(figure.subplots(1, 2), titles.items(), strict=True):
+        _heat_map(
+            axes, 100 * np.array(matrices[which]) if which == "disagreement" else np.array(matrices[which]), names
+        )
+        axes.set_title(title, fontsize=10)
+    return figure
+
+
+def _heat_map(axes: Axes, values: NDArray[np.float64], names: list[str]) -> None:
+    """Darker is more; the diagonal, which says nothing, is left out of the colours."""
+    off = values[~np.eye(len(values), dtype=bool)]
+    shown = np.where(np.eye(len(values), dtype=bool), np.nan, values)
+    ends = np.arange(len(values) + 1) - 0.5
+    axes.pcolormesh(
+        ends,
+        ends,
+        np.ma.masked_invalid(shown),
+        cmap="Blues",
+        vmin=min(0.0, off.min()),
+        vmax=1.25 * max(off.max(), 1e-9),
+    )
+    axes.invert_yaxis()
+    axes.set_aspect("equal")
+    for (row, column), value in np.ndenumerate(values):
+        if row != column:
+            dark = value > 0.8 * off.max()
+            axes.text(
+                column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color="white" if dark else "#1c2421"
+            )
+    places = range(len(names))
+    axes.set_xticks(places, names, rotation=90 if max(map(len, names)) > 4 else 0, fontsize=8)
+    axes.set_yticks(places, names, fontsize=8)
+    axes.spines[:].set_visible(False)
 
 
 def tta_curves(found: Found, metric: str) -> Figure:

@@ -25,7 +25,7 @@ _ALWAYS = ("backbone", "image_size", "batch_size", "learning_rate", "t1", "t2", 
 def write_report(found: Found) -> Path:
     """Draw the finished search in OUT/report.html, and its curves in OUT/search.png; returns the page's path."""
     page = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True)
-    page.filters["percent"] = lambda share: f"{100 * share:.2f} %"
+    page.filters["percent"] = lambda share: "–" if share is None else f"{100 * share:.2f} %"
     page.filters["with_se"] = lambda value, se: "–" if value is None else f"{value:.4f} ± {se:.4f}"
     metric = found.summary["metric"]
     curves = figures.search_curves(found)
@@ -40,11 +40,24 @@ def write_report(found: Found) -> Path:
         verdict=verdict(found.summary.get("ways", []), metric),
         curves=figures.to_svg(curves),
         bars=figures.to_svg(figures.promoted_bars(found.summary)),
+        matrices=_matrices(found.summary["ensemble"]["matrices"]),
+        parts=_parts(found.summary["ensemble"]),
         tta=figures.to_svg(figures.tta_curves(found, metric)),
         scatter=figures.to_svg(figures.parameter_scatter(found.trials, metric)),
     )
     write_whole(found.search.report, html)
     return found.search.report
+
+
+def _matrices(matrices: dict[str, Any]) -> str:
+    """Nothing where one member is like nobody."""
+    return figures.to_svg(figures.member_matrices(matrices)) if len(matrices["names"]) > 1 else ""
+
+
+def _parts(ensemble: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows by fold, source and class under one heading."""
+    named = (("folds", "fold"), ("sources", "source"), ("classes", "class"))
+    return [{**row, "name": f"{one} {row[one]}"} for many, one in named for row in ensemble[many]]
 
 
 def _shown_fields(found: Found) -> list[str]:

@@ -12,6 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.ensemble import ensemble_test_probs
+from analysis.ensemble.chosen import members_of, read_oof
+from analysis.ensemble.description import described
 from analysis.epochs import compare_epochs, load_fold_epochs
 from analysis.outcome import plan_and_outcome
 from search_spaces.edges import edges
@@ -33,7 +35,7 @@ def summarize(search: SearchFolder, data: ImageData, folds: Folds, wall_s: float
         "promoted": [_promoted(search, trials[number], data, folds, truth) for number in promoted],
         "ways": [row for number in promoted for row in _ways(search, trials[number], data, folds, about["metric"])],
         "edges": [str(edge) for edge in edges(trials[promoted[0]].recipe.to_dict(), about["ranges"])],
-        "ensemble": load_json(search.ensemble),
+        "ensemble": {**load_json(search.ensemble), **_described(search, promoted, data, folds, about["metric"])},
         "epochs_trained": sum(trial.epoch for trial in trials.values()),
         "epochs_without_stopping": sum(trial.recipe.epochs for trial in trials.values()),
         "statuses": pd.Series([trial.status for trial in trials.values()]).value_counts().to_dict(),
@@ -61,13 +63,26 @@ def closing_lines(summary: dict[str, Any]) -> str:
     members = ", ".join(
         f"{number:03d} x {weight:.2f}" for number, weight in zip(ensemble["members"], ensemble["weights"], strict=True)
     )
-    lines = [f"ensemble   {ensemble['oof_accuracy']:.4f} ± {ensemble['oof_se']:.4f} out of fold, trials {members}"]
+    lines = [
+        f"ensemble   {ensemble['nested_accuracy']:.4f} ± {ensemble['nested_se']:.4f} out of fold, trials {members}",
+        f"blend      {ensemble['method']}: {ensemble['chosen_because']}",
+    ]
     if "test_accuracy" in ensemble:
         best = summary["best_trial"]["test_accuracy"]
         lines.append(f"true test  ensemble {ensemble['test_accuracy']:.4f}, best net of the search {best:.4f}")
     lines += [f"edge       of the best recipe, {edge}" for edge in summary["edges"]]
     lines.append(f"epochs     {summary['epochs_trained']} of {summary['epochs_without_stopping']} without stopping")
     return "\n".join(lines)
+
+
+def _described(
+    search: SearchFolder, promoted: Sequence[int], data: ImageData, folds: Folds, metric: str
+) -> dict[str, Any]:
+    """The ensemble by fold, class and source, beside all that were promoted."""
+    rows = folds.validated
+    sources = None if data.sources is None else [data.sources[row] for row in rows]
+    members = members_of(search, folds, promoted, data.labels)
+    return described(members, read_oof(search), metric, folds.seed, data.classes, sources)
 
 
 def _preemptions(search: SearchFolder) -> dict[str, Any]:

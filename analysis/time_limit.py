@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from analysis.affordable import Option, best_within, views_by_trial
-from analysis.members import Members
+from analysis.fold_nets import FoldNets
 
 _RECENT_BATCHES = 20
 """A machine's pace is that of the last few batches."""
@@ -45,16 +45,16 @@ class Pacer:
 class TimeLimit:
     """A `Pacer` as a prediction asks it: in views for every net."""
 
-    def __init__(self, members: Members, ways: Sequence[Option], end: float) -> None:
+    def __init__(self, ensemble: FoldNets, ways: Sequence[Option], end: float) -> None:
         """`end` by `time.monotonic()`."""
-        self._members, self._pacer = members, Pacer(ways, end)
-        self._ways = {members.counts(way.views, way.nets): way for way in ways}
+        self._ensemble, self._pacer = ensemble, Pacer(ways, end)
+        self._ways = {ensemble.counts(way.views, way.nets): way for way in ways}
         self._images: dict[Option, int] = {}
 
     def counts(self, left: int) -> tuple[int, ...] | None:
         """For the next batch, of so many images that are left; None when the time is over."""
         way = self._pacer.option(left)
-        return None if way is None else self._members.counts(way.views, way.nets)
+        return None if way is None else self._ensemble.counts(way.views, way.nets)
 
     def took(self, counts: tuple[int, ...], images: int, seconds: float) -> None:
         """What a batch really took."""
@@ -65,6 +65,6 @@ class TimeLimit:
     def lines(self) -> list[str]:
         """How many images were answered in which way."""
         return [
-            f"{images} images by {views_by_trial(self._members.numbers, way.views)}, {way.nets} nets each"
+            f"{images} images by {views_by_trial(self._ensemble.numbers, way.views)}, {way.nets} nets each"
             for way, images in self._images.items()
         ]

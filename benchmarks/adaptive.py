@@ -3,8 +3,8 @@
 python -m benchmarks.adaptive [--seeds 3] [--promote 8] [--out runs/adaptive]
 
 Each seed is a whole search on digits without `--adaptive`, kept under --out. The rule is then shown the folds one
-after the other, as `--adaptive` does it. Beside the folds saved stand the scores of the ensemble of all members and of
-that of the survivors: out of fold with nested weights, and on the true test labels.
+after the other, as `--adaptive` does it. Beside the folds saved stand the scores of the greedy ensemble of all members
+and of that of the survivors: out of fold with nested weights, and on the true test labels.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.ensemble import blend, nested_blend, select
+from analysis.ensemble import METHODS, Members, blend
+from analysis.ensemble.greedy import select
+from analysis.ensemble.nested import nested
 from analysis.summary import true_labels
 from benchmarks.ranking import mean_and_se
 from cluster.promotion import ruled_out
@@ -53,15 +55,16 @@ def study(search: SearchFolder) -> dict[str, float]:
     assert truth is not None
     row: dict[str, float] = {"members": len(members), "left": len(left), "saved": saved}
     row["trained"] = len(members) * (folds.count - 1)
-    nested = {}
+    right = {}
     for name, numbers in (("all", members), ("survivors", left)):
         stacked = np.stack([probs[number] for number in numbers])
-        nested[name] = hits(nested_blend(stacked, data.labels, folds.fold_of, about["metric"]), data.labels)
-        row[f"nested {name}"] = float(nested[name].mean())
+        entrants = Members(tuple(map(str, numbers)), stacked, data.labels, folds.fold_of)
+        right[name] = hits(nested(METHODS["greedy"], entrants, about["metric"], folds.seed), data.labels)
+        row[f"nested {name}"] = float(right[name].mean())
         row[f"true {name}"] = accuracy(
             _test_probs(search, numbers, select(stacked, data.labels, about["metric"])), truth
         )
-    lost = paired(nested["all"], nested["survivors"])
+    lost = paired(right["all"], right["survivors"])
     return row | {"lost": lost.behind, "lost_se": lost.se}
 
 

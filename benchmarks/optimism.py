@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t
 
-from analysis.ensemble import blend
+from analysis.ensemble import Blend, Weighted, blend_of
 from analysis.summary import true_labels
 from trainables.data.digits import FLIPPED_SHARE
 from trainables.data.kaggle import load_data
@@ -42,27 +42,27 @@ def reported_and_true(search: SearchFolder) -> dict[str, float]:
     assert truth is not None
     ensemble, best = summary["ensemble"], summary["promoted"][0]
 
-    def seen(folds: range, numbers: list[int], weights: list[float]) -> float:
-        trues = [accuracy(_fold_probs(search, fold, numbers, weights), truth) for fold in folds]
+    def seen(folds: range, numbers: list[int], blend: Blend) -> float:
+        trues = [accuracy(_fold_probs(search, fold, numbers, blend), truth) for fold in folds]
         return as_noisy_labels_see_it(float(np.mean(trues)), len(data.classes))
 
     all_folds, others = range(about["folds"]), range(1, about["folds"])
     row = {
-        "ensemble, weights picked on all": ensemble["oof_accuracy"],
-        "ensemble, nested weights": ensemble["nested_accuracy"],
-        "ensemble, truth": seen(all_folds, ensemble["members"], ensemble["weights"]),
+        "ensemble, method chosen on all": ensemble["oof_accuracy"],
+        "ensemble, choice nested": ensemble["nested_accuracy"],
+        "ensemble, truth": seen(all_folds, ensemble["members"], blend_of(search)),
     }
     if best["trial"] in ensemble["members"]:  # else its other folds' nets did not predict the test images
         row |= {
             "best trial, fold 0": best["folds"][0]["accuracy"],
             "best trial, other folds": best["unchosen_accuracy"],
-            "best trial, truth": seen(others, [best["trial"]], [1.0]),
+            "best trial, truth": seen(others, [best["trial"]], Weighted((1.0,))),
         }
     return row
 
 
-def _fold_probs(search: SearchFolder, fold: int, numbers: list[int], weights: list[float]) -> NDArray[np.float64]:
-    return blend([load_array(search.trial(number).fold(fold).test_probs) for number in numbers], weights)
+def _fold_probs(search: SearchFolder, fold: int, numbers: list[int], blend: Blend) -> NDArray[np.float64]:
+    return blend(np.stack([load_array(search.trial(number).fold(fold).test_probs) for number in numbers]))
 
 
 def bias(table: pd.DataFrame, reported: str, truth: str) -> dict[str, Any]:
@@ -89,8 +89,8 @@ def main() -> None:
     table = pd.DataFrame(rows)
     print("\nreported less true, mean over seeds ± 95 % interval")
     for reported, truth in (
-        ("ensemble, weights picked on all", "ensemble, truth"),
-        ("ensemble, nested weights", "ensemble, truth"),
+        ("ensemble, method chosen on all", "ensemble, truth"),
+        ("ensemble, choice nested", "ensemble, truth"),
         ("best trial, fold 0", "best trial, truth"),
         ("best trial, other folds", "best trial, truth"),
     ):

@@ -22,7 +22,7 @@ from trainables.scores import goodness, score
 from trainables.throughput import answer_views
 from trainables.trial import load_epochs, load_recipe, load_trial, load_trials
 
-_CLOSING = 0.6
+_CLOSING = 1.2
 """Seconds of ensemble, report and Ray's end for each second of imports: both go with the speed of the machine."""
 
 _STOPPING_S = 3.0

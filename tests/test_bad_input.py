@@ -164,7 +164,7 @@ def reported(damage: Callable[[SearchFolder], object]) -> Broken:
 def predicted(damage: Callable[[SearchFolder], object]) -> Broken:
     def broken(place: Place) -> object:
         begun = place.begun()
-        save_json(begun.ensemble, {"members": [0], "weights": [1.0]})
+        save_json(begun.ensemble, {"members": [0], "weights": [1.0], "method": "mean", "metric": "val_loss", "seed": 0})
         damage(begun)
         return Line([begun.path, "--images", place.data / "test_images", "--out", place.root / "a.csv"], "predict.py")
 

@@ -149,7 +149,7 @@ def test_the_report_is_one_page_that_needs_nothing_else(finished_search: Path) -
     page = (finished_search / "report.html").read_text()
     assert not re.findall(r'(?:src|href)="(?!#)[^"]+"', page)
     assert not re.findall(r"@import|url\((?!#)", page)
-    assert page.count("<svg") == 4
+    assert page.count("<svg") == 5
     summary = load_json(finished_search / "summary.json")
     assert summary["command"].replace("&", "&amp;") in page
     for row in summary["promoted"]:

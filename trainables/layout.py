@@ -300,6 +300,11 @@ class SearchFolder:
         return self.path / "oof.csv"
 
     @property
+    def matrices(self) -> Path:
+        """Who is like whom among the models that `python -m analysis.ensemble` was given."""
+        return self.path / "members.png"
+
+    @property
     def submission(self) -> Path:
         return self.path / "submission.csv"
 

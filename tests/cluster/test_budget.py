@@ -166,7 +166,7 @@ def test_a_time_budget_keeps_what_promotion_takes(
     plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "100s")
     spending = Spending(plan, Resources(Slots(1, 1, 0.0)))
     monkeypatch.setattr(spending, "_started", 1000.0)
-    object.__setattr__(plan, "imports_s", 10.0)  # the closing takes 6 s
+    object.__setattr__(plan, "imports_s", 5.0)  # the closing takes 6 s
     spending.open_search()
     spent = 0
     while not spending.stop_all():

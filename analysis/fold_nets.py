@@ -1,9 +1,10 @@
-"""The members of a search's ensemble as they answer: whose nets, by which weights, and what they said out of fold."""
+"""The nets of an ensemble as they answer: how their predictions become one, and what they said out of fold."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.affordable import Evidence
-from analysis.ensemble import blend
+from analysis.ensemble import Blend, blend, blend_of
 from search_spaces.errors import InputError
 from trainables.data.folds import Folds
 from trainables.layout import SearchFolder, load_array, load_object
@@ -20,7 +21,7 @@ from trainables.trial import load_recipe, oof_view_probs, trial_nets
 
 
 @dataclass(frozen=True, eq=False)
-class Members:
+class FoldNets:
     """Of a finished search, or of what `predict.py --export` copied of one. Nets are listed member by member."""
 
     search: SearchFolder
@@ -35,7 +36,7 @@ class Members:
     """How many nets of a fold answer together."""
 
     @classmethod
-    def load(cls, search: SearchFolder) -> Members:
+    def load(cls, search: SearchFolder) -> FoldNets:
         """`InputError` where there is no finished search."""
         if not search.ensemble.exists():
             raise InputError(f"OUT must be a finished search; {search.path} has no {search.ensemble.name}")
@@ -70,12 +71,22 @@ class Members:
         ends = np.cumsum([self.folds.count * of_fold for of_fold in self.nets_of_fold])
         return np.split(per_net, ends[:-1])
 
+    @cached_property
+    def blend(self) -> Blend:
+        """Of all members."""
+        return blend_of(self.search)
+
     def answer(self, probs: NDArray[np.floating]) -> NDArray[np.float64]:
-        """The ensemble's (n, K) from its nets' (nets, n, K), of which those that are NaN did not look."""
+        """The ensemble's (n, K) from its nets' (nets, n, K), of which those that are NaN did not look.
+
+        Where whole members did not, the others are blended by their weights among each other.
+        """
         looked = self._split(~np.isnan(probs[:, 0, 0]))
         split = self._split(probs)
         there = [member for member, each in enumerate(looked) if each.any()]
         means = [split[member][looked[member]].mean(0) for member in there]
+        if len(there) == len(self.numbers):
+            return self.blend(np.array(means, dtype=np.float64))
         weights = np.array([self.weights[member] for member in there])
         return blend(means, list(weights / weights.sum()))
 

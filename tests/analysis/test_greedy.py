@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from analysis.ensemble import blend, nested_blend, select, submission
+from analysis.ensemble import METHODS, Members, blend, submission
+from analysis.ensemble.greedy import select
+from analysis.ensemble.nested import nested
 from trainables.scores import accuracy, log_loss
 
 LABELS = np.array([0, 0, 1, 1, 2, 2])
@@ -49,14 +51,15 @@ def test_nested_weights_are_picked_without_the_fold_that_they_are_scored_on() ->
     """Members that know nothing: the best of many looks better than chance, its nested score does not."""
     rng = np.random.default_rng(0)
     labels, fold_of = rng.integers(0, 2, size=100), np.arange(100) % 5
-    flattered, nested = [], []
+    flattered, unflattered = [], []
     for _ in range(20):
         members = rng.dirichlet(np.ones(2), size=(8, 100))
         counts = np.array(select(members, labels, "val_accuracy", rounds=5))
         flattered.append(accuracy(blend(list(members), list(counts / counts.sum())), labels))
-        nested.append(accuracy(nested_blend(members, labels, fold_of, "val_accuracy"), labels))
+        entrants = Members(tuple("abcdefgh"), members, labels, fold_of)
+        unflattered.append(accuracy(nested(METHODS["greedy"], entrants, "val_accuracy", 0), labels))
     assert np.mean(flattered) > 0.56
-    assert np.mean(nested) == pytest.approx(0.5, abs=0.03)  # 20 means of 100 images: a standard error of 0.011
+    assert np.mean(unflattered) == pytest.approx(0.5, abs=0.03)  # 20 means of 100 images: a standard error of 0.011
 
 
 def test_a_submission_keeps_its_rows() -> None:

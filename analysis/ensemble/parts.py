@@ -1,0 +1,95 @@
+"""Scores of parts of the rows: by class, by source, by fold; and what may be said of the nets of some folds only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.ensemble.greedy import select
+from analysis.ensemble.members import Members
+from analysis.ensemble.method import Labels, Probs, Weighted, blend, equal
+from trainables.comparison import Difference, paired
+from trainables.scores import accuracy, accuracy_se, hits
+
+Row = dict[str, Any]
+
+
+def by_class(pred_probs: Probs, labels: Labels, classes: Sequence[str]) -> list[Row]:
+    """Recall of each class: of the rows `labels` (N,) that are given it, the share that `pred_probs` (N, K) finds."""
+    hit = hits(pred_probs, labels)
+    return [{"class": name, **_share(hit[labels == k])} for k, name in enumerate(classes)]
+
+
+def by_source(pred_probs: Probs, labels: Labels, sources: Sequence[str] | None) -> list[Row]:
+    """Accuracy of each source, by name; nothing where there are none. `sources` are of the rows (N,)."""
+    if sources is None:
+        return []
+    return [
+        {"source": str(source), **_share(part.to_numpy())}
+        for source, part in pd.Series(hits(pred_probs, labels)).groupby(np.array(sources))
+    ]
+
+
+def by_fold(members: Members, probs: Probs) -> list[Row]:
+    """What each fold's nets bring: accuracy of every member and of the ensemble `probs` (N, K) on that fold's rows.
+
+    Rows of one fold are easier than another's by chance, so compare along a row and not down a column.
+    """
+    rows = []
+    for fold in members.folds:
+        here = members.fold_of == fold
+        labels = members.labels[here]
+        own = [accuracy(each[here], labels) for each in members.pred_probs]
+        rows.append({"fold": fold, "members": own, **_share(hits(probs[here], labels))})
+    return rows
+
+
+def members_by_fold(members: Members, metric: str, seed: int) -> Difference:
+    """Would it pay to blend other members in each fold (greedy weights a fold) than the mean of all in every fold?
+
+    How far, in accuracy, the mean is ahead of that; negative where choosing by fold pays. Each half of a fold's rows
+    is blended with weights that the other half chose: a row's label chooses nothing that the row is scored with.
+    """
+    rng = np.random.default_rng(seed)
+    half = rng.permutation(len(members.labels)) % 2
+    probs = np.empty(members.pred_probs.shape[1:])
+    for fold in members.folds:
+        for one in (0, 1):
+            here = (members.fold_of == fold) & (half == one)
+            other = (members.fold_of == fold) & (half != one)
+            counts = select(members.pred_probs[:, other], members.labels[other], metric)
+            probs[here] = blend(members.pred_probs[:, here], [count / sum(counts) for count in counts])
+    mean = equal(len(members))(members.pred_probs)
+    return paired(hits(mean, members.labels), hits(probs, members.labels))
+
+
+def fold_subsets(net_probs: NDArray[np.floating], labels: Labels, weights: Sequence[float]) -> list[Row]:
+    """Accuracy of the mean over the nets of some folds only, for every subset of folds; best first is *not* the order.
+
+    `net_probs` (M, F, n, K) are every fold net's predictions of images that none of them trained on; `weights` (M,).
+    Out-of-fold predictions cannot say this: each row has the one net that did not see it, so the score of folds 1
+    and 4 is that of other images than the score of all folds, and says which images are easy and not which nets are
+    good. Where the same labels then choose a subset, its accuracy flatters.
+    """
+    by_fold = np.stack([Weighted(tuple(weights))(net_probs[:, fold]) for fold in range(net_probs.shape[1])])
+    everything = hits(by_fold.mean(0), labels)
+    rows = []
+    for size in range(1, len(by_fold) + 1):
+        for folds in combinations(range(len(by_fold)), size):
+            hit = hits(by_fold[list(folds)].mean(0), labels)
+            lead = paired(hit, everything)
+            rows.append({"folds": list(folds), **_share(hit), "ahead_of_all": lead.behind, "ahead_se": lead.se})
+    return rows
+
+
+def _share(hit: NDArray[np.floating]) -> Row:
+    """Of no rows there is no share: NaN is no JSON, so None."""
+    if not len(hit):
+        return {"images": 0, "accuracy": None, "se": None}
+    share = float(hit.mean())
+    return {"images": len(hit), "accuracy": share, "se": accuracy_se(share, len(hit))}
