@@ -35,6 +35,7 @@ from trainables.disk import check_writable
 from trainables.durations import seconds_of
 from trainables.layout import SearchFolder, write_whole
 from trainables.predict import device, load_nets
+from trainables.view_means import mean_of_search
 
 _MEASURED_IMAGES = 300
 _MEASURING_SHARE, _MEASURING_S = 0.03, 60.0
@@ -108,7 +109,8 @@ def predict(ensemble: FoldNets, flags: argparse.Namespace) -> int:
                 limit.took(counts, images, seconds)
 
         try:
-            answer(nets, readable, partial, limit.counts if limit else lambda left: own, on_batch, workers)
+            asked = limit.counts if limit else lambda left: own
+            answer(nets, readable, partial, asked, on_batch, workers, mean_of_search(ensemble.search))
         except KeyboardInterrupt:
             stopped = True
     probs, there = _collected(ensemble, partial, paths, readable)

@@ -41,7 +41,13 @@ def export(ensemble: FoldNets, folder: Path) -> None:
 
 def _of_search(ensemble: FoldNets) -> Iterator[tuple[Path, Path]]:
     search = ensemble.search
-    needed = [search.search, search.ensemble, search.folds, search.oof]
+    needed = [
+        search.search,
+        search.ensemble,
+        search.folds,
+        search.oof,
+        *([search.view_mean] if search.view_mean.exists() else []),
+    ]
     for number in ensemble.numbers:
         trial = search.trial(number)
         needed += [trial.recipe, *trial_nets(search, number, ensemble.folds.count)]

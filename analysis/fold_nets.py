@@ -18,6 +18,7 @@ from search_spaces.errors import InputError
 from trainables.data.folds import Folds
 from trainables.layout import SearchFolder, load_array, load_object
 from trainables.trial import load_recipe, oof_view_probs, trial_nets
+from trainables.view_means import mean_of_search, nested_means
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +94,7 @@ class FoldNets:
     def evidence(self) -> Evidence:
         """What they said out of fold, view by view."""
         views = [oof_view_probs(self.search, number, self.folds) for number in self.numbers]
-        means = [np.cumsum(each, axis=0) / np.arange(1, len(each) + 1)[:, None, None] for each in views]
+        means = [nested_means(each, mean_of_search(self.search)) for each in views]
         metric = load_object(self.search.search, "metric")["metric"]
         return Evidence(means, self.weights, self.labels, metric)
 

@@ -73,7 +73,7 @@ def _test_probs(search: SearchFolder, numbers: Sequence[int], counts: Sequence[i
     paths = load_data(search.digits).test_paths
     n_folds = load_json(search.search)["folds"]
     chosen = [(number, count) for number, count in zip(numbers, counts, strict=True) if count]
-    means = [np.mean([predict_images(net, paths) for net in trial_nets(search, n, n_folds)], axis=0) for n, _ in chosen]
+    means = [predict_images(trial_nets(search, n, n_folds), paths) for n, _ in chosen]
     return blend(means, [count / sum(counts) for _, count in chosen])
 
 

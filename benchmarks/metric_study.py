@@ -98,7 +98,7 @@ def train_one(case: Case, recipe: Recipe, number: int, fold: int) -> None:
     end = 0.0
     truth = true_labels(case.root, data.test_ids)
     if whole and truth is not None:
-        end = scores.accuracy(predict_images(folder.weights, data.test_paths), truth)
+        end = scores.accuracy(predict_images([folder.weights], data.test_paths), truth)
     elif whole:
         end = scores.accuracy(probs[-1], data.labels[folds.split(fold)[1]])
     save_array(folder.path / "study.npy", np.stack(probs))

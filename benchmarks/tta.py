@@ -31,8 +31,9 @@ from trainables.data.images import PlainImages, plain_loader
 from trainables.data.kaggle import ImageData, load_data
 from trainables.data.skipped import load_skipped
 from trainables.layout import SearchFolder, load_json
-from trainables.predict import load_nets, looks, nested_means
+from trainables.predict import load_nets, looks
 from trainables.scores import goods_by_image, hits
+from trainables.view_means import MEANS, nested_means
 
 Kind = tuple[str, int]
 """Family and image size."""
@@ -73,21 +74,14 @@ def _looked_at(net: Net, recipe: Recipe, paths: list[Path], sizes: list[int]) ->
     return dict(zip(kinds, np.concatenate(chunks, axis=2), strict=True))
 
 
-def log_means(probs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """As `nested_means`, of the logarithms: (views, N, K), the entry c - 1 of the first c views, rows summing to 1."""
-    raised = np.exp(nested_means(np.log(np.maximum(probs, 1e-7))))
-    means: NDArray[np.float32] = raised / raised.sum(-1, keepdims=True)
-    return means
-
-
 def compared(study: Study, labels: NDArray[np.int64], metric: str) -> Iterator[dict[str, object]]:
     """A row for every kind, mean and count; gains are over the plain image at the trial's first size."""
     given = labels[study.rows]
     plain = next(iter(study.probs.values()))[0]
     base, base_hits = goods_by_image(metric, plain, given), hits(plain, given)
     for (family, size), probs in study.probs.items():
-        for mean, means in (("probabilities", nested_means(probs)), ("logarithms", log_means(probs))):
-            for count, each in enumerate(means, start=1):
+        for mean in MEANS:
+            for count, each in enumerate(nested_means(probs, mean), start=1):
                 gain, right = paired(goods_by_image(metric, each, given), base), paired(hits(each, given), base_hits)
                 yield {
                     "trial": study.number,

@@ -30,6 +30,7 @@ from trainables.scores import goods_by_image
 from trainables.setting import Setting
 from trainables.train import train_in_search
 from trainables.trial import Trial, load_epochs, load_recipe
+from trainables.view_means import mean_of_search
 from trainables.working_copy import working_copy
 
 _LOOK_EVERY_S = 1.0
@@ -241,13 +242,12 @@ def _predict_fold(place: DataPlace, out: Path, setting: Setting, number: int, fo
         readable = data.readable_tests
         paths = [path for path, there in zip(data.test_paths, readable, strict=True) if there]
         probs = np.tile(data.class_shares.astype(np.float32), (len(readable), 1))
-        nets = folder.nets(load_recipe(here.trial(number)))
-        probs[readable] = np.mean(
-            [
-                predict_images(net, paths, threads=setting.threads, loader_workers=setting.loader_workers)
-                for net in nets
-            ],
-            axis=0,
+        probs[readable] = predict_images(
+            folder.nets(load_recipe(here.trial(number))),
+            paths,
+            threads=setting.threads,
+            loader_workers=setting.loader_workers,
+            mean=mean_of_search(here),
         )
         save_array(folder.test_probs, probs)
         publish()

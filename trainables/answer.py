@@ -23,6 +23,7 @@ from trainables.backbones import Net
 from trainables.data.images import Batch, PlainImages, plain_loader
 from trainables.layout import load_array, load_json, save_array, save_json
 from trainables.predict import batch_probs, device, looks
+from trainables.view_means import MEANS
 
 Nets = Sequence[tuple[Net, Recipe]]
 
@@ -71,11 +72,12 @@ def answer(
     counts: Callable[[int], Counts | None],
     on_batch: Callable[[int, Counts, float], object],
     workers: int = 0,
+    mean: str = MEANS[0],
 ) -> None:
     """Predict what `partial` lacks, batch by batch.
 
     `counts(images left)` says how each batch is looked at, None ends it all; `on_batch(images, counts, seconds)` is
-    told what it took, reading included.
+    told what it took, reading included. `mean`, one of `view_means.MEANS`, says what of the views is averaged.
     """
     done = partial.load()
     starts = [first for first in range(0, len(paths), batch_size()) if first not in done]
@@ -86,7 +88,7 @@ def answer(
         asked = counts(left)
         if asked is None:
             return
-        probs = batch_probs(nets, batch, asked)
+        probs = batch_probs(nets, batch, asked, mean)
         partial.save(first, probs)
         left -= probs.shape[1]
         now = time.monotonic()

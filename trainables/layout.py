@@ -292,6 +292,11 @@ class SearchFolder:
         return self.path / "dropped.json"
 
     @property
+    def view_mean(self) -> Path:
+        """Whether the answer averages test-time views as probabilities or as logarithms, and by what evidence."""
+        return self.path / "view_mean.json"
+
+    @property
     def ensemble(self) -> Path:
         return self.path / "ensemble.json"
 

@@ -23,6 +23,7 @@ from trainables.data.images import Batch, PlainImages, plain_loader, square
 from trainables.losses.of_recipe import loss_of
 from trainables.precision import autocast
 from trainables.steps import in_parts
+from trainables.view_means import LEAST, MEANS
 
 
 def device() -> torch.device:
@@ -88,22 +89,19 @@ def view_probs(
     return torch.cat(chunks, dim=1).numpy()
 
 
-def nested_means(probs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(views, N, K) to (views, N, K) whose entry c - 1 is the mean of the first c views."""
-    counts = np.arange(1, len(probs) + 1, dtype=np.float32)[:, None, None]
-    means: NDArray[np.float32] = np.cumsum(probs, axis=0) / counts
-    return means
-
-
-def batch_probs(nets: Sequence[tuple[Net, Recipe]], batch: Batch, counts: Sequence[int]) -> NDArray[np.float32]:
+def batch_probs(
+    nets: Sequence[tuple[Net, Recipe]], batch: Batch, counts: Sequence[int], mean: str = MEANS[0]
+) -> NDArray[np.float32]:
     """Probabilities (nets, n, K) of a batch, each net's the mean of its views; NaN where it does not look."""
     sums: dict[int, Tensor] = {}
     for look in looks(nets, batch, counts):
-        sums[look.net] = sums[look.net] + look.probs if look.net in sums else look.probs
+        said = look.probs if mean == MEANS[0] else look.probs.clamp(min=LEAST).log()
+        sums[look.net] = sums[look.net] + said if look.net in sums else said
     n, k = next(iter(sums.values())).shape
     means = np.full((len(nets), n, k), np.nan, np.float32)
     for index, total in sums.items():
-        means[index] = (total / counts[index]).cpu().numpy()
+        of_views = total / counts[index]
+        means[index] = (of_views if mean == MEANS[0] else of_views.softmax(-1)).cpu().numpy()
     return means
 
 
@@ -114,19 +112,24 @@ def load_nets(weights: Iterable[Path]) -> list[tuple[Net, Recipe]]:
 
 
 def predict_images(
-    weights: Path,
+    weights: Sequence[Path],
     paths: Sequence[Path],
     *,
     threads: int = 1,
     loader_workers: int = 0,
+    mean: str = MEANS[0],
     on_batch: Callable[[int], object] = lambda images: None,
 ) -> NDArray[np.float32]:
-    """Class probabilities (N, K) of image files by one weight file, with its recipe's own TTA count."""
+    """Class probabilities (N, K) of image files, the mean of a recipe's nets, with its own TTA count.
+
+    `mean`, one of `view_means.MEANS`, says what of the views is averaged.
+    """
     torch.set_num_threads(threads)
-    nets = load_nets([weights])
+    nets = load_nets(weights)
     recipe = nets[0][1]
+    counts = [recipe.tta_count] * len(nets)
     chunks = []
     for batch in plain_loader(PlainImages(paths, recipe), recipe.batch_size, loader_workers):
-        chunks.append(batch_probs(nets, batch, [recipe.tta_count])[0])
+        chunks.append(batch_probs(nets, batch, counts, mean).mean(0))
         on_batch(len(chunks[-1]))
     return np.concatenate(chunks)

@@ -14,7 +14,8 @@ from search_spaces.recipe import Recipe
 from trainables.backbones import Net
 from trainables.data.images import PlainImages, plain_loader
 from trainables.losses.of_recipe import loss_of
-from trainables.predict import nested_means, view_probs
+from trainables.predict import view_probs
+from trainables.view_means import nested_means
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def working_copy(
         return
     with tempfile.TemporaryDirectory(prefix="leafsearch-") as folder:
         here = SearchFolder(Path(folder))
-        shared = [here.folds, here.skipped, here.micro_batches, here.trial(number).recipe]
+        shared = [here.folds, here.skipped, here.micro_batches, here.view_mean, here.trial(number).recipe]
         own = here.trial(number).fold(fold)
         copy = Copy(bucket, here.path)
         wanted = {path.relative_to(here.path).as_posix() for path in shared}

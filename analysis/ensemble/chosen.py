@@ -15,13 +15,14 @@ from analysis.ensemble.choice import Choice, compare_methods
 from analysis.ensemble.members import Members
 from analysis.ensemble.method import Blend, Weighted, equal
 from analysis.ensemble.methods import METHODS, WEIGHTED
+from analysis.ensemble.views import answers, decide_mean
 from search_spaces.errors import InputError
 from trainables.comparison import paired
 from trainables.data.folds import Folds
 from trainables.data.kaggle import ImageData
 from trainables.layout import SearchFolder, load_json, load_object, save_json, write_whole
 from trainables.scores import accuracy, accuracy_se, hits, score
-from trainables.trial import oof_pred_probs, trial_test_probs
+from trainables.trial import trial_test_probs
 
 
 def choose(
@@ -31,6 +32,7 @@ def choose(
 
     What was chosen from the same predictions is not chosen again.
     """
+    decide_mean(search, folds, promoted, data.labels, metric)
     members = members_of(search, folds, promoted, data.labels)
     digest = f"{members.digest}-{metric}-{folds.seed}"
     stored = load_json(search.ensemble) if search.ensemble.exists() and search.oof.exists() else {}
@@ -63,7 +65,7 @@ def members_of(search: SearchFolder, folds: Folds, numbers: Sequence[int], label
     """The trials' predictions of the rows that some fold validates; `labels` are of all rows. Trials whose numbers are
     of other folds are an `InputError`."""
     rows = folds.validated
-    pred_probs = np.stack([oof_pred_probs(search, number, folds)[rows] for number in numbers])
+    pred_probs = np.stack([answers(search, number, folds)[rows] for number in numbers])
     return Members(tuple(f"{number:03d}" for number in numbers), pred_probs, labels[rows], folds.fold_of[rows])
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from analysis import affordable
 from analysis.affordable import Costs, Evidence, best_within, options
-from trainables.predict import nested_means
 from trainables.scores import goodness, score
+from trainables.view_means import nested_means
 
 LABELS = np.random.default_rng(0).integers(0, 3, 400)
 

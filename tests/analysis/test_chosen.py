@@ -11,13 +11,14 @@ from analysis.ensemble import METHODS, blend_of, choose, ensemble_test_probs
 from analysis.ensemble import chosen as module
 from analysis.ensemble.choice import Choice, compare_methods
 from analysis.ensemble.description import described
-from search_spaces import InputError
+from search_spaces import InputError, Recipe
 from trainables.data.folds import Folds, make_folds
 from trainables.data.kaggle import ImageData
-from trainables.layout import SearchFolder, load_json, save_array, save_json
+from trainables.layout import SearchFolder, load_array, load_json, save_array, save_json
 from trainables.scores import METRICS, accuracy
 
 N, K, METRIC = 150, 3, METRICS[0]
+RECIPE = Recipe(backbone="test_resnet", image_size=32, batch_size=8, learning_rate=0.01, epochs=1)
 
 
 @pytest.fixture
@@ -39,9 +40,11 @@ def search(tmp_path: Path, data: ImageData) -> SearchFolder:
         return np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
 
     for number, strength in ((3, 2.5), (5, 2.5), (8, 0.0)):
+        save_json(search.trial(number).recipe, RECIPE.to_dict())
         for fold in range(3):
             folder = search.trial(number).fold(fold)
             save_array(folder.pred_probs, probs(data.labels[folds.split(fold)[1]], strength))
+            save_array(folder.view_probs, load_array(folder.pred_probs)[None])
             save_array(folder.test_probs, probs(data.labels[:20], strength))
             pd.DataFrame({"epoch": [1], "fold_hash": [folds.hash]}).to_csv(folder.metrics, index=False)
     return search

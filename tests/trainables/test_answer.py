@@ -12,9 +12,10 @@ from trainables import answer as module
 from trainables.answer import Counts, Nets, Partial, answer, measure
 from trainables.backbones import Build, build_net, save_net
 from trainables.data import images
-from trainables.data.images import read_image
+from trainables.data.images import PlainImages, plain_loader, read_image
 from trainables.data.kaggle import list_images
-from trainables.predict import load_nets, predict_images
+from trainables.predict import load_nets, predict_images, view_probs
+from trainables.view_means import nested_means
 
 RECIPE = Recipe(backbone="test_resnet", image_size=32, batch_size=4, learning_rate=1e-3, epochs=1, tta_count=2)
 RECIPES = [RECIPE, replace(RECIPE, image_size=48, t2=1.4), replace(RECIPE, tta="crops", tta_count=3)]
@@ -49,7 +50,14 @@ def predicted(nets: Nets, photos: list[Path], partial: Partial, counts: Callable
 def test_many_nets_say_what_each_says_alone(weights: list[Path], photos: list[Path], tmp_path: Path) -> None:
     together = predicted(load_nets(weights), photos, Partial(tmp_path / "p"), lambda left: COUNTS)
     for probs, path in zip(together, weights, strict=True):
-        np.testing.assert_allclose(probs, predict_images(path, photos), atol=1e-6)
+        np.testing.assert_allclose(probs, predict_images([path], photos), atol=1e-6)
+
+
+def test_logarithms_are_averaged_as_out_of_fold(weights: list[Path], photos: list[Path]) -> None:
+    ((net, recipe),) = load_nets(weights[2:])
+    loader = plain_loader(PlainImages(photos, recipe), 4, 0)
+    expected = nested_means(view_probs(net, loader, recipe, 3), "logarithms")[-1]
+    np.testing.assert_allclose(predict_images(weights[2:], photos, mean="logarithms"), expected, atol=1e-6)
 
 
 def test_every_image_is_read_once(

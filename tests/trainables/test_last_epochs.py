@@ -140,7 +140,7 @@ def test_only_the_last_epoch_is_answered_otherwise(
     assert score("val_loss", probs, data.labels[val_rows]) == pytest.approx(rows[-1]["val_loss"])
     nets = folder.nets(recipe)
     assert len(nets) == (3 if recipe is MEAN else 1)
-    again = np.mean([predict_images(net, [data.train_paths[row] for row in val_rows]) for net in nets], axis=0)
+    again = predict_images(nets, [data.train_paths[row] for row in val_rows])
     np.testing.assert_allclose(again, probs, atol=1e-5)
     assert load_json(folder.tta_curve)["curve"][1]["val_loss"] == pytest.approx(rows[-1]["val_loss"])
     if recipe is MEAN:

@@ -54,7 +54,7 @@ def test_every_loss_trains_and_predicts_what_it_was_scored_on(
     rows = list(train(recipe, data, folds, 0, folder, SETTING))
     assert rows[-1]["train_loss"] < rows[0]["train_loss"]
     probs = load_array(folder.pred_probs)
-    again = predict_images(folder.weights, [data.train_paths[row] for row in folds.split(0)[1]])
+    again = predict_images([folder.weights], [data.train_paths[row] for row in folds.split(0)[1]])
     assert probs.shape == (len(folds.split(0)[1]), len(data.classes))
     np.testing.assert_allclose(again, probs, atol=1e-5)
 
@@ -71,7 +71,7 @@ def test_it_learns_and_leaves_what_it_should(data: ImageData, folds: Folds, tmp_
     val_rows = folds.split(0)[1]
     probs = load_array(folder.pred_probs)
     assert score("val_loss", probs, data.labels[val_rows]) == pytest.approx(rows[-1]["val_loss"])
-    again = predict_images(folder.weights, [data.train_paths[row] for row in val_rows])
+    again = predict_images([folder.weights], [data.train_paths[row] for row in val_rows])
     np.testing.assert_allclose(again, probs, atol=1e-5)
 
     curve = load_json(folder.tta_curve)
@@ -251,7 +251,7 @@ def test_a_training_resumed_after_any_epoch_is_the_one_never_stopped(
         rows.close()
     assert seen == whole
     probs = load_array(folder.pred_probs)
-    again = predict_images(folder.weights, [data.train_paths[row] for row in folds.split(0)[1]])
+    again = predict_images([folder.weights], [data.train_paths[row] for row in folds.split(0)[1]])
     np.testing.assert_allclose(again, probs, atol=1e-5)
 
 

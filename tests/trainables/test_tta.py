@@ -7,7 +7,7 @@ import torch
 from search_spaces import Recipe
 from search_spaces.kinds import AUGMENTS, MOST_VIEWS, TTAS
 from trainables import tta
-from trainables.predict import nested_means
+from trainables.view_means import nested_means
 
 RECIPE = Recipe(backbone="test_vit", image_size=32, batch_size=2, learning_rate=1e-3, epochs=1)
 BATCH = torch.randint(0, 255, (2, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -34,6 +34,16 @@ def test_a_count_is_a_prefix() -> None:
     for count in range(1, 6):
         np.testing.assert_allclose(means[count - 1], probs[:count].mean(0), rtol=1e-6)
         np.testing.assert_array_equal(nested_means(probs[:count])[-1], means[count - 1])
+
+
+def test_the_mean_of_logarithms_is_the_geometric_one() -> None:
+    probs = np.array([[[0.9, 0.1]], [[0.4, 0.6]]], np.float32)
+    first, both = nested_means(probs, "logarithms")
+    np.testing.assert_allclose(first, [[0.9, 0.1]], rtol=1e-6)
+    odds = (9.0 * 2 / 3) ** 0.5
+    np.testing.assert_allclose(both, [[odds / (1 + odds), 1 / (1 + odds)]], rtol=1e-6)
+    ruled_out = nested_means(np.array([[[1.0, 0.0]], [[0.0, 1.0]]], np.float32), "logarithms")[-1]
+    np.testing.assert_allclose(ruled_out, [[0.5, 0.5]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("augment", AUGMENTS)

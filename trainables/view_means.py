@@ -1,0 +1,31 @@
+"""The mean of test-time views, of probabilities or of their logarithms. No torch."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainables.layout import SearchFolder, load_object
+
+MEANS = ("probabilities", "logarithms")
+"""The default first. The mean of logarithms, made to sum to 1 again, is the geometric one: a class that one view rules
+out stays unlikely."""
+
+LEAST = 1e-7
+"""No probability is taken as smaller, so that one view alone rules out nothing."""
+
+
+def nested_means(probs: NDArray[np.float32], mean: str = MEANS[0]) -> NDArray[np.float32]:
+    """(views, N, K) to (views, N, K) whose entry c - 1 is the mean of the first c views; rows sum to 1."""
+    counts = np.arange(1, len(probs) + 1, dtype=np.float32)[:, None, None]
+    if mean == MEANS[0]:
+        means: NDArray[np.float32] = np.cumsum(probs, axis=0) / counts
+        return means
+    raised = np.exp(np.cumsum(np.log(np.maximum(probs, LEAST)), axis=0) / counts)
+    geometric: NDArray[np.float32] = raised / raised.sum(-1, keepdims=True)
+    return geometric
+
+
+def mean_of_search(search: SearchFolder) -> str:
+    """Which mean the answer of a search takes, as `analysis.ensemble.views` decided."""
+    return str(load_object(search.view_mean, "mean")["mean"]) if search.view_mean.exists() else MEANS[0]
