@@ -41,22 +41,12 @@ def export(ensemble: FoldNets, folder: Path) -> None:
 
 def _of_search(ensemble: FoldNets) -> Iterator[tuple[Path, Path]]:
     search = ensemble.search
-    needed = [
-        search.search,
-        search.ensemble,
-        search.folds,
-        search.oof,
-        *([search.view_mean] if search.view_mean.exists() else []),
-    ]
+    needed = [search.search, search.ensemble, search.view_mean, search.folds, search.oof]
     for number in ensemble.numbers:
         trial = search.trial(number)
         needed += [trial.recipe, *trial_nets(search, number, ensemble.folds.count)]
         for fold in (trial.fold(index) for index in range(ensemble.folds.count)):
-            needed += [
-                fold.metrics,
-                fold.pred_probs,
-                *([fold.view_probs] if fold.view_probs.exists() else []),
-            ]
+            needed += [fold.metrics, fold.pred_probs, fold.view_probs]
     return ((path, path.relative_to(search.path)) for path in needed)
 
 

@@ -33,6 +33,7 @@ def summarize(search: SearchFolder, data: ImageData, folds: Folds, wall_s: float
     summary = {
         "best_trial": _best_trial(search, trials[promoted[0]], truth),
         "promoted": [_promoted(search, trials[number], data, folds, truth) for number in promoted],
+        "view_mean": load_json(search.view_mean),
         "ways": [row for number in promoted for row in _ways(search, trials[number], data, folds, about["metric"])],
         "edges": [str(edge) for edge in edges(trials[promoted[0]].recipe.to_dict(), about["ranges"])],
         "ensemble": {**load_json(search.ensemble), **_described(search, promoted, data, folds, about["metric"])},

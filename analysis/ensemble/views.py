@@ -54,4 +54,5 @@ def _difference(
 
 def _of(search: SearchFolder, number: int, folds: Folds, mean: str) -> NDArray[np.float32]:
     count = load_recipe(search.trial(number)).tta_count
-    return nested_means(oof_view_probs(search, number, folds)[:count], mean)[-1]
+    probs: NDArray[np.float32] = nested_means(oof_view_probs(search, number, folds)[:count], mean)[-1]
+    return probs
