@@ -36,7 +36,7 @@ def write_report(found: Found) -> Path:
         recipe_fields=_shown_fields(found),
         trials=_ranked(found),
         ties=_ties(found),
-        gallery=load_json(found.search.label_gallery) if found.summary["label_issues"] else [],
+        gallery=load_json(found.search.label_gallery) if found.summary.get("label_issues") else [],
         curves=figures.to_svg(curves),
         bars=figures.to_svg(figures.promoted_bars(found.summary)),
         tta=figures.to_svg(figures.tta_curves(found, metric)),

@@ -70,7 +70,7 @@ def prepared(plan: Asked) -> denoising.Row | None:
 
 def test_a_denoised_trial_s_folder_has_all_that_its_trainings_read(plan: Asked) -> None:
     row = prepared(plan)
-    assert row == {"trial": 100_003, "origin": 3, "denoise": "drop", "changed": {0: 2, 1: 2, 2: 3, 3: 3}}
+    assert row == {"trial": 100_003, "origin": 3, "denoise": "drop", "changed": {0: 2, 1: 1, 2: 3, 3: 3}}
     trial = plan.search.trial(100_003)
     assert load_recipe(trial) == replace(RECIPE, denoise="drop")
     for fold in range(COUNT):
