@@ -1,81 +1,207 @@
-"""Predict a folder of images with the ensemble of a finished search, here and without Ray.
+"""Predict a folder of images with the ensemble of a finished search, here and without Ray, within a time limit.
 
-python predict.py OUT --images DIR --out submission.csv
+python predict.py OUT --images DIR --out submission.csv [--time-limit 9h] [--images-count 15000] [--plan]
+python predict.py OUT --export BUNDLE
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
+import signal
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.ensemble import blend, submission
-from cluster.out import check_writable
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from analysis.affordable import Costs, best_within, described, options
+from analysis.bundle import check_bundle, export
+from analysis.ensemble import submission
+from analysis.members import Members
+from analysis.time_limit import TimeLimit
 from search_spaces import InputError
 from search_spaces.errors import shortened, together
+from trainables.answer import Counts, Nets, Partial, answer, measure
 from trainables.backbones import check_nets
 from trainables.bar import bar
 from trainables.data.decoding import see_images
-from trainables.data.folds import Folds
 from trainables.data.kaggle import list_images
-from trainables.layout import SearchFolder, load_object, write_whole
-from trainables.predict import predict_images
+from trainables.disk import check_writable
+from trainables.durations import seconds_of
+from trainables.layout import SearchFolder, write_whole
+from trainables.predict import device, load_nets
+
+_MEASURED_IMAGES = 300
+_MEASURING_SHARE, _MEASURING_S = 0.03, 60.0
+"""Of the limit; without one."""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0: the submission is written. 2: bad input."""
-    parser = argparse.ArgumentParser(prog="predict.py", description="Predict images with the ensemble of a search.")
-    parser.add_argument("search", metavar="OUT", type=Path, help="folder of a finished search")
-    parser.add_argument("--images", type=Path, required=True, help="folder of images")
-    parser.add_argument("--out", type=Path, required=True, help="CSV to write: image_id,label")
-    parser.add_argument("--quiet", action="store_true")
-    flags = parser.parse_args(arguments)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 0: done. 2: bad input. 130: interrupted; what is predicted by then is written, and kept."""
+    flags = read_flags(arguments)
+    for stopped in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stopped, signal.default_int_handler)
     try:
-        predict(SearchFolder(flags.search.resolve()), flags.images, flags.out, flags.quiet)
+        search = SearchFolder(flags.search.resolve())
+        check_bundle(search)
+        members = Members.load(search)
+        if flags.export:
+            export(members, flags.export)
+            return 0
+        return predict(members, flags)
     except InputError as error:
         print(f"predict.py: {error}", file=sys.stderr)
         return 2
-    return 0
+    except KeyboardInterrupt:
+        print("predict.py: interrupted before an image was predicted", file=sys.stderr)
+        return 130
 
 
-def predict(search: SearchFolder, images: Path, out: Path, quiet: bool) -> None:
-    """Write the ensemble's answer for every image of a folder, in the order of their names."""
-    if not search.ensemble.exists():
-        raise InputError(f"OUT must be a finished search; {search.path} has no {search.ensemble.name}")
-    if out.is_dir():
-        raise InputError(f"--out must be a file to write; {out} is a folder")
-    check_writable(out.resolve().parent)
-    ensemble, n_folds = load_object(search.ensemble, "members", "weights"), Folds.load(search.folds).count
-    nets = [search.trial(number).fold(fold).weights for number in ensemble["members"] for fold in range(n_folds)]
-    paths = list_images(images)
-    together(lambda: check_nets(nets), lambda: _check_images(paths, quiet))
-    total, done = len(nets) * len(paths), 0
-    probs = []
-    with bar("predicting, images x nets", quiet) as update:
+def read_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="predict.py", description="Predict images with the ensemble of a search.")
+    here = Path(__file__).parent  # a bundle brings its own code
+    own = here if SearchFolder(here).bundle.exists() else None
+    parser.add_argument("search", metavar="OUT", type=Path, nargs="?", default=own, help="finished search, or a bundle")
+    parser.add_argument("--images", type=Path, help="folder of images")
+    parser.add_argument("--out", type=Path, help="CSV to write: image_id,label")
+    parser.add_argument("--time-limit", metavar="9h", help="end within it, with what brings most out of fold")
+    parser.add_argument("--images-count", type=int, metavar="N", help="share the limit as if there were so many images")
+    parser.add_argument(
+        "--bad-images", choices=("fail", "skip"), default="fail", help="skip: answer them by the classes' shares"
+    )
+    parser.add_argument("--plan", action="store_true", help="measure, say what each member and view costs and brings")
+    parser.add_argument("--export", type=Path, metavar="BUNDLE", help="copy all that a prediction needs into a folder")
+    parser.add_argument("--loader-workers", type=int, default=None, metavar="N", help="processes that read images")
+    parser.add_argument("--quiet", action="store_true")
+    flags = parser.parse_args(arguments)
+    if flags.search is None:
+        parser.error("OUT is needed, the folder of a finished search")
+    if not flags.export and (flags.images is None or (flags.out is None and not flags.plan)):
+        parser.error("--images and --out are needed, or --images and --plan, or --export")
+    return flags
 
-        def on_batch(count: int) -> None:
+
+def predict(members: Members, flags: argparse.Namespace) -> int:
+    """Answer every image of a folder, in the order of their names."""
+    paths, readable = _checked(members, flags)
+    nets, workers = load_nets(members.nets), _loader_workers(flags)
+    limit = _limit(members, nets, readable, workers, flags) if flags.plan or flags.time_limit else None
+    if flags.plan:
+        return 0
+    partial = Partial(flags.out.with_name(f"{flags.out.name}.partial")).of(members.nets, readable, limit is not None)
+    started, stopped = time.monotonic(), False
+    own = members.counts(members.own_views)
+    with bar("predicting", flags.quiet, "images") as update:
+        done = sum(part.shape[1] for part in partial.load().values())
+        update(done, len(readable))
+
+        def on_batch(images: int, counts: Counts, seconds: float) -> None:
             nonlocal done
-            done += count
-            update(done, total)
+            done += images
+            update(done, len(readable))
+            if limit:
+                limit.took(counts, images, seconds)
 
-        for net in nets:
-            probs.append(predict_images(net, paths, threads=os.cpu_count() or 1, on_batch=on_batch))
-    weights = [weight / n_folds for weight in ensemble["weights"] for _ in range(n_folds)]
-    write_whole(out, submission([path.name for path in paths], blend(probs, weights)))
-    print(f"{len(paths)} images predicted by {len(nets)} nets: {out}")
+        try:
+            answer(nets, readable, partial, limit.counts if limit else lambda left: own, on_batch, workers)
+        except KeyboardInterrupt:
+            stopped = True
+    probs, there = _collected(members, partial, paths, readable)
+    write_whole(flags.out, submission([path.name for path in paths], probs))
+    _say(flags.out, members, there, time.monotonic() - started, stopped, limit)
+    if not stopped:
+        partial.remove()
+    return 130 if stopped else 0
 
 
-def _check_images(paths: list[Path], quiet: bool) -> None:
-    with bar("checking images", quiet) as update:
+def _limit(members: Members, nets: Nets, paths: list[Path], workers: int, flags: argparse.Namespace) -> TimeLimit:
+    """Measure, say what each member and view costs and brings, and what the limit affords."""
+    limit_s = seconds_of(flags.time_limit, "--time-limit") if flags.time_limit else math.inf
+    count = max(len(paths), flags.images_count or 0)
+    share = len(paths) / count
+    evidence = members.evidence()
+    views = max(len(means) for means in evidence.means)
+    most_s = min(_MEASURING_S, _MEASURING_SHARE * limit_s * share)
+    timing = measure(nets, paths, views, _MEASURED_IMAGES, most_s, workers)
+    costs = Costs(timing.image_s, members.by_member(timing.view_s))
+    ways = options(evidence, members.folds.count, costs)
+    left_s = limit_s * share - _elapsed_s()
+    affordable = best_within(ways, left_s / len(paths))
+    if flags.plan or not flags.quiet:
+        lines = described(ways, costs, evidence.metric, members.numbers, count, affordable)
+        print(f"measured on {timing.images} images", *lines, sep="\n", flush=True)
+    if affordable is None:
+        print(f"note: no way ends within {flags.time_limit}; images that are not reached get the commonest class")
+    return TimeLimit(members, ways, time.monotonic() + left_s)
+
+
+def _elapsed_s() -> float:
+    """Since this process began: imports and checks count too."""
+    began: float = psutil.Process().create_time()
+    return time.time() - began
+
+
+def _loader_workers(flags: argparse.Namespace) -> int:
+    """Beside a GPU all cores but one read images; on a CPU the nets need them."""
+    if flags.loader_workers is not None:
+        return int(flags.loader_workers)
+    return len(os.sched_getaffinity(0)) - 1 if device().type == "cuda" else 0
+
+
+def _checked(members: Members, flags: argparse.Namespace) -> tuple[list[Path], list[Path]]:
+    """All images, and those of them that can be read."""
+    if flags.out and flags.out.is_dir():
+        raise InputError(f"--out must be a file to write; {flags.out} is a folder")
+    if flags.out:
+        check_writable(flags.out.resolve().parent)
+    if flags.time_limit:
+        seconds_of(flags.time_limit, "--time-limit")
+    paths = list_images(flags.images)
+    bad: dict[Path, str] = {}
+    together(lambda: check_nets(members.nets), lambda: bad.update(_unreadable(paths, flags)))
+    for path, why in bad.items():
+        print(f"note: {path.name} {why}; it is answered by the commonest class", file=sys.stderr)
+    readable = [path for path in paths if path not in bad]
+    if not readable:
+        raise InputError(f"--images must hold images that can be read; of {len(paths)} in {flags.images} none can")
+    return paths, readable
+
+
+def _unreadable(paths: list[Path], flags: argparse.Namespace) -> dict[Path, str]:
+    with bar("checking images", flags.quiet) as update:
         seen = see_images(paths, update)
-    problems = [
-        f"{path.parent.name}/{path.name} {each}"
-        for path, each in zip(paths, seen, strict=True)
-        if isinstance(each, str)
-    ]
-    if problems:
-        raise InputError("Every image must be readable:", shortened(problems))
+    bad = {path: each for path, each in zip(paths, seen, strict=True) if isinstance(each, str)}
+    if bad and flags.bad_images == "fail":
+        problems = [f"{path.parent.name}/{path.name} {why}" for path, why in bad.items()]
+        raise InputError("Every image must be readable, or --bad-images skip:", shortened(problems))
+    return bad
+
+
+def _collected(
+    members: Members, partial: Partial, paths: list[Path], readable: list[Path]
+) -> tuple[NDArray[np.float64], int]:
+    """Probabilities (N, K) of all images, and how many were looked at; the others have the classes' shares."""
+    place = {path: row for row, path in enumerate(paths)}
+    shares = members.class_shares
+    probs, there = np.tile(shares, (len(paths), 1)), 0
+    for first, part in partial.load().items():
+        rows = [place[path] for path in readable[first : first + part.shape[1]]]
+        probs[rows] = members.answer(part)
+        there += len(rows)
+    return probs, there
+
+
+def _say(out: Path, members: Members, there: int, seconds: float, stopped: bool, limit: TimeLimit | None) -> None:
+    for line in limit.lines() if limit else []:
+        print(line)
+    print(f"{there} images predicted by {len(members.nets)} nets in {seconds:.1f} s: {out}")
+    if stopped:
+        print("interrupted: images that were not reached have the commonest class; the same command goes on with them")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cluster.budget import seconds_of
+from trainables.durations import seconds_of
 from trainables.layout import SearchFolder, load_json
 from trainables.trial import load_epochs, load_trials
 
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
         words = ["search.py", "--time-budget", budget, "--out", str(search.path), "--quiet", *more]
         began = time.monotonic()
         subprocess.run([sys.executable, *words], check=True)
-        wall_s, wanted_s = time.monotonic() - began, seconds_of(budget)
+        wall_s, wanted_s = time.monotonic() - began, seconds_of(budget, "--budgets")
         summary, trials = load_json(search.summary), load_trials(search)
         rows.append(
             {

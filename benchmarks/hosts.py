@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 BRIDGE, NETWORK = f"ls{os.getpid()}", "10.213.77"
 HOME, SHARE = "/srv", "/mnt"
@@ -56,16 +57,23 @@ class Host:
     root: Path
     pid: int
 
-    def start(self, *command: str, cwd: Path | str = HOME, **env: str) -> subprocess.Popen[str]:
-        """What a person would type on it, with a PATH that has the project's `ray`. Both outputs are one."""
+    def start(
+        self, *command: str, cwd: Path | str = HOME, out: int | IO[str] = subprocess.PIPE, **env: str
+    ) -> subprocess.Popen[str]:
+        """What a person would type on it, with a PATH that has the project's `ray`. Both outputs are one.
+
+        It leads a process group of its own, so that `end` reaches what it started.
+        """
         inside = ["nsenter", "--target", str(self.pid), "--all", f"--wd={cwd}", "--", *command]
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         whole = {"PATH": path, "HOME": HOME, "TERM": "dumb", "LC_ALL": "C.UTF-8", **env}
-        return subprocess.Popen(inside, env=whole, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return subprocess.Popen(
+            inside, env=whole, stdout=out, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
 
     def run(self, *command: str, cwd: Path | str = HOME, **env: str) -> tuple[int, str]:
         """`start`, to its end: exit code and output."""
-        process = self.start(*command, cwd=cwd, **env)
+        process = self.start(*command, cwd=cwd, out=subprocess.PIPE, **env)
         said, _ = process.communicate(timeout=300)
         return process.returncode, said
 
@@ -90,6 +98,12 @@ def missing() -> str | None:
 
 def _which(name: str) -> str | None:
     return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Kill what `Host.start` started, with its children."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 @contextmanager

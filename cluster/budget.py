@@ -7,15 +7,10 @@ ends as soon as what was spent and what is still to come reach the budget.
 from __future__ import annotations
 
 import heapq
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
-
-from search_spaces import InputError
-
-_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
 
 @dataclass(frozen=True)
@@ -37,17 +32,6 @@ class Budget:
             and (more_epochs or self.epochs == other.epochs)
             and self != other
         )
-
-
-def seconds_of(text: str) -> float:
-    """'2h', '90m', '1h30m', '45s', '1d12h', in seconds. `InputError` where it is nothing of that kind."""
-    parts = re.findall(r"(\d+(?:\.\d+)?)([dhms])", text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise InputError(f"--time-budget must be a duration such as 2h, 90m or 1h30m, got {text!r}")
-    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
-    if seconds <= 0:
-        raise InputError(f"--time-budget must be longer than nothing, got {text!r}")
-    return seconds
 
 
 @dataclass(frozen=True)

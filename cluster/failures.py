@@ -13,8 +13,8 @@ from typing import Any
 from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial as RayTrial
 
-from cluster.out import says_no_room
 from cluster.searcher import Proposals
+from trainables.disk import says_no_room
 from trainables.layout import SearchFolder, write_whole
 
 ATTEMPTS_AFTER_A_CRASH = 2

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from cluster.out import NO_ROOM, unwritable
 from search_spaces import InputError
+from trainables.disk import NO_ROOM, unwritable
 
 
 @contextmanager

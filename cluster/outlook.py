@@ -10,7 +10,7 @@ from typing import Any
 from cluster.forecast import Forecast, Interval, Work, forecast
 from search_spaces.recipe import Recipe
 from trainables.backbones import net_bytes
-from trainables.bar import duration
+from trainables.durations import duration
 from trainables.throughput import Key, Throughput, cost_key
 
 _CHECKPOINT = 3

@@ -15,7 +15,7 @@ import psutil
 from numpy.typing import NDArray
 
 from cluster.asha import GRACE_EPOCHS, rung_epochs
-from cluster.budget import Budget, seconds_of
+from cluster.budget import Budget
 from cluster.flags import SEARCHERS, check_numbers, command, set_fields
 from cluster.identity import check_resumed
 from cluster.out import check_out
@@ -36,6 +36,7 @@ from trainables.data.duplicates import duplicate_groups, read_groups
 from trainables.data.folds import Folds, make_folds
 from trainables.data.kaggle import Contents, ImageData, check_data
 from trainables.data.place import DataPlace
+from trainables.durations import seconds_of
 from trainables.layout import SearchFolder
 from trainables.node import facts
 from trainables.setting import Setting
@@ -208,7 +209,7 @@ def _check_not_denoised(recipes: Sequence[Recipe]) -> None:
 
 def _budget(flags: argparse.Namespace, space: Space) -> Budget:
     """What the search may cost; an epoch budget must have room for the promotion and something to choose from."""
-    budget = Budget(seconds_of(flags.time_budget) if flags.time_budget else None, flags.epoch_budget)
+    budget = Budget(seconds_of(flags.time_budget, "--time-budget") if flags.time_budget else None, flags.epoch_budget)
     promote, epochs = flags.promote or space.promote, int(space.fields["epochs"])
     least = promote * (flags.folds * epochs + GRACE_EPOCHS)
     if budget.epochs is not None and budget.epochs < least:

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from cluster.asha import RungTable
 from search_spaces.recipe import Recipe
-from trainables.bar import duration
+from trainables.durations import duration
 from trainables.layout import SearchFolder
 from trainables.scores import goodness, shown
 from trainables.trial import Trial, load_trial, load_trials

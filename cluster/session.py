@@ -12,7 +12,6 @@ import ray
 from ray.tune import TuneError
 
 from cluster.lock import held
-from cluster.out import says_no_room
 from cluster.plan import Plan
 from cluster.preflight import check_nodes
 from cluster.preview import TRIALS_OF_A_BUDGET
@@ -21,6 +20,7 @@ from cluster.snapshot import frozen
 from cluster.spending import Spending
 from cluster.tuner import SearchFailed
 from trainables.bucket import BucketAway
+from trainables.disk import says_no_room
 from trainables.node import facts
 
 # Ray's cluster launcher leaves it on the head node, where `ray submit` runs the driver.

@@ -55,7 +55,7 @@ SAMPLINGS: Kinds = {"natural": (), "sqrt": (), "balanced": ()}
 DENOISES: Kinds = {"none": (), "drop": (), "relabel": (), "reweight": ()}
 """What became of training rows whose labels look wrong: `trainables/data/cleaned.py`."""
 
-TTAS: Kinds = {"as_trained": (), "flips": (), "shifts": (), "crops": (), "crop_flips": ()}
+TTAS: Kinds = {"as_trained": (), "flips": (), "shifts": (), "crops": (), "crop_flips": (), "tiles": (), "diary": ()}
 """`trainables/tta.py`. `as_trained` is `shifts` after training with them, else `flips`."""
 
 MOST_VIEWS = 8

@@ -130,28 +130,6 @@ def test_the_report_says_how_sure_it_is(finished_search: Path) -> None:
     assert standings["promoted"].sum() == 2
 
 
-def test_predict_agrees_with_the_search(finished_search: Path, command: Command, tmp_path: Path) -> None:
-    answer = tmp_path / "answer.csv"
-    done = command("predict.py", finished_search, "--images", finished_search / "data/test_images", "--out", answer)
-    assert done.returncode == 0, done.stderr
-    searched = read_csv(finished_search / "submission.csv").set_index("image_id")["label"]
-    predicted = read_csv(answer).set_index("image_id")["label"]
-    assert (predicted[searched.index] == searched).all()
-
-
-def test_predict_refuses_bad_input(finished_search: Path, command: Command, tmp_path: Path) -> None:
-    (tmp_path / "a.jpg").write_text("text")
-    for arguments, message in (
-        ((finished_search, "--images", tmp_path), "a.jpg is not an image"),
-        ((tmp_path, "--images", tmp_path), "must be a finished search"),
-    ):
-        done = command("predict.py", *arguments, "--out", tmp_path / "answer.csv")
-        assert done.returncode == 2
-        assert message in done.stderr
-        assert "Traceback" not in done.stderr
-    assert not (tmp_path / "answer.csv").exists()
-
-
 def test_the_terminal_told_the_story(finished_search: Path) -> None:
     text = (finished_search / "terminal.txt").read_text()
     assert len(re.findall(r"^trial 00\d  (finished|stopped) ", text, re.MULTILINE)) == 4

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from benchmarks import hosts as machines
-from benchmarks.hosts import HOME, Host, until
+from benchmarks.hosts import HOME, SHARE, Host, end, until
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
@@ -113,6 +113,19 @@ def test_trials_run_on_all_hosts_and_come_home(cluster: Cluster) -> None:
     assert (cluster.hosts["desk"].home / "first" / "report.html").exists()
 
 
+def test_tensorboard_through_the_tunnel(cluster: Cluster, tmp_path: Path) -> None:
+    (command,) = documented("ray exec --port-forward")
+    shown = command.replace("/mnt/shared/runs/cassava", f"{SHARE}/runs/first")
+    desk, log = cluster.hosts["desk"], tmp_path / "tunnel.txt"
+    with log.open("w") as out:  # no pipe: ssh's shared connection outlives the command, and would hold it
+        tunnel = desk.start("bash", "-c", shown, cwd=ROOT, out=out, RAY_AUTH_MODE="token")
+    ask = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:6006/data/runs', timeout=5).read().decode())"
+    try:
+        until(lambda: "fold0" in desk.run("python", "-c", ask)[1], f"no TensorBoard at the desk, see {log}", 120)
+    finally:
+        end(tunnel)
+
+
 def test_a_host_that_is_cut_off_takes_nothing_with_it(cluster: Cluster) -> None:
     command = documented("make submit")[0].replace("runs/first", "runs/cut")
     submit = cluster.hosts["desk"].start("bash", "-c", command, cwd=ROOT, RAY_AUTH_MODE="token")
@@ -123,7 +136,7 @@ def test_a_host_that_is_cut_off_takes_nothing_with_it(cluster: Cluster) -> None:
         before = len(epochs_in(out))
         said, _ = submit.communicate(timeout=300)
     except (TimeoutError, subprocess.TimeoutExpired):
-        submit.kill()
+        end(submit)
         raise
     assert submit.returncode == 0, said
     summary = json.loads((out / "summary.json").read_text())

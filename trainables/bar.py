@@ -9,48 +9,71 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from trainables.durations import duration
+
 Update = Callable[[int, int], None]
 """Called with how much is done and how much there is."""
 
 _LINES_A_BAR = 5
+_LINES_WITH_A_RATE = 20
 
 
 @contextmanager
-def bar(what: str, quiet: bool) -> Iterator[Update]:
-    """Yields the function to call as work gets done."""
+def bar(what: str, quiet: bool, unit: str = "") -> Iterator[Update]:
+    """Yields the function to call as work gets done; with a `unit` it also says how many a second, and until when."""
     console = Console()
     if quiet:
         yield lambda done, total: None
     elif not console.is_terminal:
-        yield _lines(what)
+        yield _lines(what, unit)
     else:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+        columns += [TextColumn("{task.fields[rate]}")] if unit else []
         with Progress(*columns, console=console) as progress:
-            task = progress.add_task(what, total=None)
-            yield lambda done, total: progress.update(task, completed=done, total=total)
+            task, said = progress.add_task(what, total=None, rate=""), _rate(unit)
+            yield lambda done, total: progress.update(task, completed=done, total=total, rate=said(done, total))
 
 
-def _lines(what: str) -> Update:
-    started, printed = time.monotonic(), 0
-    earlier: int | None = None  # done before this began: fold 0, or what a resume finds
+def _lines(what: str, unit: str) -> Update:
+    left, rate = _left(), _rate(unit)
+    lines, printed = _LINES_WITH_A_RATE if unit else _LINES_A_BAR, 0
 
     def update(done: int, total: int) -> None:
-        nonlocal printed, earlier
-        earlier = done if earlier is None else earlier
-        part = _LINES_A_BAR * done // max(1, total)
+        nonlocal printed
+        part = lines * done // max(1, total)
+        left_s = left(done, total)
+        about = f", about {duration(left_s)} left" if left_s else ""
+        said = rate(done, total)
         if part > printed:
             printed = part
-            spent = time.monotonic() - started
-            known = earlier < done < total
-            left = f", about {duration(spent / (done - earlier) * (total - done))} left" if known else ""
-            print(f"{what}: {done}/{total}{left}", flush=True)
+            print(f"{what}: {done}/{total}{about}{said and f', {said}'}", flush=True)
 
     return update
 
 
-def duration(seconds: float) -> str:
-    """'42 s', '3 min', '1 h 05 min'."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+def _left() -> Callable[[int, int], float | None]:
+    """Seconds to go at the pace so far; None where it is not known, or over."""
+    started = time.monotonic()
+    earlier: int | None = None  # done before this began: fold 0, or what a resume finds
+
+    def left(done: int, total: int) -> float | None:
+        nonlocal earlier
+        earlier = done if earlier is None else earlier
+        spent = time.monotonic() - started
+        return spent / (done - earlier) * (total - done) if earlier < done < total else None
+
+    return left
+
+
+def _rate(unit: str) -> Callable[[int, int], str]:
+    """'12.3 images/s, until 14:32', or nothing where there is no unit."""
+    left = _left()
+
+    def rate(done: int, total: int) -> str:
+        left_s = left(done, total)
+        if not unit or not left_s:
+            return ""
+        arrival = time.strftime("%H:%M:%S", time.localtime(time.time() + left_s))
+        return f"{(total - done) / left_s:.1f} {unit}/s, until {arrival}"
+
+    return rate

@@ -122,6 +122,11 @@ class FoldFolder:
         return self.path / "pred_probs.npy"
 
     @property
+    def view_probs(self) -> Path:
+        """After the last epoch: validation rows' class probabilities (views, n, K), by each view alone."""
+        return self.path / "view_probs.npy"
+
+    @property
     def search_probs(self) -> Path:
         """`pred_probs` of a promoted trial as they were when the search left it, which is what it was judged by."""
         return self.path / "search_probs.npy"
@@ -290,6 +295,11 @@ class SearchFolder:
     @property
     def submission(self) -> Path:
         return self.path / "submission.csv"
+
+    @property
+    def bundle(self) -> Path:
+        """In a folder that `predict.py --export` wrote: the hashes of its files."""
+        return self.path / "bundle.json"
 
     @property
     def summary(self) -> Path:

@@ -1,8 +1,14 @@
-"""From images to class probabilities, through the loss's own link, averaged over nested test-time views."""
+"""From images to class probabilities, through each loss's own link, averaged over nested test-time views.
+
+An image is decoded once and a view of it is made once, however many nets look at it. Validation, promotion and the
+answer all come through `looks`, so that an out-of-fold prediction is made exactly as a test image's is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +19,7 @@ from torch import Tensor
 from search_spaces.recipe import Recipe
 from trainables import tta
 from trainables.backbones import Net, load_net
-from trainables.data.images import PlainImages, plain_loader
+from trainables.data.images import Batch, PlainImages, plain_loader, square
 from trainables.losses.of_recipe import loss_of
 from trainables.precision import autocast
 from trainables.steps import in_parts
@@ -24,28 +30,61 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What one net says of one view of a batch."""
+
+    net: int
+    view: int
+    """From 1, the plain image."""
+    logits: Tensor
+    """(n, K), and what further outputs the loss has."""
+    probs: Tensor
+    """(n, K) by the loss's link."""
+
+
+def _seen_as(recipe: Recipe) -> tuple[str, int, str]:
+    return (*square(recipe), tta.family(recipe))
+
+
 @torch.inference_mode()
+def looks(nets: Sequence[tuple[Net, Recipe]], batch: Batch, counts: Sequence[int]) -> Iterator[Look]:
+    """Every net looks at its first `counts` views of a batch; 0 leaves it out. One view is in memory at a time."""
+    looking = [index for index, count in enumerate(counts) if count]
+    key = lambda index: _seen_as(nets[index][1])  # noqa: E731
+    for _, group in groupby(sorted(looking, key=key), key=key):
+        alike = list(group)
+        first, recipe = nets[alike[0]]
+        images = batch[square(recipe)].to(next(first.parameters()).device, non_blocking=True)
+        for number in range(1, max(counts[index] for index in alike) + 1):
+            view = tta.view(recipe, number, images)
+            for index in (each for each in alike if number <= counts[each]):
+                yield _look(index, number, *nets[index], view)
+
+
+def _look(index: int, number: int, net: Net, recipe: Recipe, view: Tensor) -> Look:
+    with autocast(recipe, view.device):
+        logits = in_parts(net, view)
+    return Look(index, number, logits, loss_of(recipe).link(logits))
+
+
 def view_probs(
     net: Net,
-    batches: Iterable[Tensor],
+    batches: Iterable[Batch],
     recipe: Recipe,
     count: int,
     on_batch: Callable[[Tensor], object] = lambda logits: None,
 ) -> NDArray[np.float32]:
-    """Probabilities (count, N, K) of views 1 .. count, each by itself. An image is read once for all views.
+    """Probabilities (count, N, K) of views 1 .. count, each by itself.
 
     `on_batch` is called with the logits (n, K) of every batch's plain view.
     """
     net.eval()
-    where = next(net.parameters()).device
-    link = loss_of(recipe).link
     chunks = []
     for batch in batches:
-        images = batch.to(where, non_blocking=True)
-        with autocast(recipe, where):
-            logits = [in_parts(net, tta.view(recipe, number, images)) for number in range(1, count + 1)]
-        chunks.append(torch.stack([link(each) for each in logits]).cpu())
-        on_batch(logits[0])
+        seen = list(looks([(net, recipe)], batch, [count]))
+        chunks.append(torch.stack([look.probs for look in seen]).cpu())
+        on_batch(seen[0].logits)
     return torch.cat(chunks, dim=1).numpy()
 
 
@@ -54,6 +93,24 @@ def nested_means(probs: NDArray[np.float32]) -> NDArray[np.float32]:
     counts = np.arange(1, len(probs) + 1, dtype=np.float32)[:, None, None]
     means: NDArray[np.float32] = np.cumsum(probs, axis=0) / counts
     return means
+
+
+def batch_probs(nets: Sequence[tuple[Net, Recipe]], batch: Batch, counts: Sequence[int]) -> NDArray[np.float32]:
+    """Probabilities (nets, n, K) of a batch, each net's the mean of its views; NaN where it does not look."""
+    sums: dict[int, Tensor] = {}
+    for look in looks(nets, batch, counts):
+        sums[look.net] = sums[look.net] + look.probs if look.net in sums else look.probs
+    n, k = next(iter(sums.values())).shape
+    means = np.full((len(nets), n, k), np.nan, np.float32)
+    for index, total in sums.items():
+        means[index] = (total / counts[index]).cpu().numpy()
+    return means
+
+
+def load_nets(weights: Iterable[Path]) -> list[tuple[Net, Recipe]]:
+    """The nets of weight files, where they compute."""
+    loaded = [load_net(path) for path in weights]
+    return [(net.to(device()), recipe) for net, recipe in loaded]
 
 
 def predict_images(
@@ -66,8 +123,10 @@ def predict_images(
 ) -> NDArray[np.float32]:
     """Class probabilities (N, K) of image files by one weight file, with its recipe's own TTA count."""
     torch.set_num_threads(threads)
-    net, recipe = load_net(weights)
-    loader = plain_loader(PlainImages(paths, recipe), recipe.batch_size, loader_workers)
-    probs = view_probs(net.to(device()), loader, recipe, recipe.tta_count, lambda logits: on_batch(len(logits)))
-    mean: NDArray[np.float32] = nested_means(probs)[-1]
-    return mean
+    nets = load_nets([weights])
+    recipe = nets[0][1]
+    chunks = []
+    for batch in plain_loader(PlainImages(paths, recipe), recipe.batch_size, loader_workers):
+        chunks.append(batch_probs(nets, batch, [recipe.tta_count])[0])
+        on_batch(len(chunks[-1]))
+    return np.concatenate(chunks)

@@ -236,9 +236,12 @@ def _score_epoch(
     count = max(recipe.tta_count, setting.largest_tta_count) if may_end else recipe.tta_count
     loader = plain_loader(images, recipe.batch_size, setting.loader_workers)
     plain: list[Tensor] = []
-    means = nested_means(view_probs(net, loader, recipe, count, plain.append))
+    views = view_probs(net, loader, recipe, count, plain.append)
+    means = nested_means(views)
     own = means[recipe.tta_count - 1]
     save_array(folder.pred_probs, own)
+    if epoch == recipe.epochs:
+        save_array(folder.view_probs, views)
     if may_end:
         curve = [
             {"tta_count": views, **{metric: scores.score(metric, probs, labels) for metric in scores.METRICS}}

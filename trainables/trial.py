@@ -104,6 +104,17 @@ def oof_pred_probs(search: SearchFolder, number: int, folds: Folds) -> NDArray[n
     return probs
 
 
+def oof_view_probs(search: SearchFolder, number: int, folds: Folds) -> NDArray[np.float32]:
+    """Out-of-fold probabilities (views, n, K) of a promoted trial's validated rows, by each test-time view alone."""
+    folder = search.trial(number)
+    check_fold_hashes(folder, folds)
+    parts = [load_array(folder.fold(fold).view_probs) for fold in range(folds.count)]
+    views = min(len(part) for part in parts)
+    rows = np.concatenate([folds.split(fold)[1] for fold in range(folds.count)])
+    probs: NDArray[np.float32] = np.concatenate([part[:views] for part in parts], axis=1)[:, np.argsort(rows)]
+    return probs
+
+
 def check_fold_hashes(folder: TrialFolder, folds: Folds) -> None:
     """Refuse a trial some of whose numbers were measured on other data or other folds, and say which."""
     hashes = {f"fold {fold}": _fold_hash(folder.fold(fold)) for fold in range(folds.count)}

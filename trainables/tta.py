@@ -60,6 +60,35 @@ def _cropped(number: int, flips: list[int]) -> View:
     return view
 
 
+def _diary(number: int) -> View:
+    """As the cassava diary trained: a crop, flips, a quarter turn, a tilt, other colours, each drawn once."""
+    rng = random.Random(f"diary {number}")
+    crop = _cropped(number, [dim for dim in (1, 2) if rng.random() < 0.5])
+    turn = rng.random() < 0.5
+    tilt = _moved(rng.uniform(-45, 45), rng.uniform(-0.06, 0.06), rng.uniform(-0.06, 0.06), rng.uniform(0.9, 1.1))
+    brighter, harder, redder = rng.uniform(0.9, 1.1), rng.uniform(0.9, 1.1), rng.uniform(0.8, 1.2)
+
+    def view(batch: Tensor) -> Tensor:
+        moved = tilt(crop(batch.transpose(1, 2) if turn else batch)).permute(0, 3, 1, 2)
+        coloured = V.adjust_saturation(V.adjust_contrast(V.adjust_brightness(moved, brighter), harder), redder)
+        shown: Tensor = coloured.permute(0, 2, 3, 1)
+        return shown
+
+    return view
+
+
+def _tile(top: float, left: float) -> View:
+    """A tile of seven tenths of the side, enlarged to the whole."""
+
+    def view(batch: Tensor) -> Tensor:
+        side = batch.shape[1]
+        box = [int(top * 0.3 * side), int(left * 0.3 * side), int(0.7 * side), int(0.7 * side)]
+        tile: Tensor = V.resized_crop(batch.permute(0, 3, 1, 2), *box, size=[side, side])
+        return tile.permute(0, 2, 3, 1)
+
+    return view
+
+
 def _plain(batch: Tensor) -> Tensor:
     return batch
 
@@ -79,6 +108,12 @@ VIEWS: dict[str, tuple[View, ...]] = {
         _moved(-6, 0, 0, 1.0),
         _moved(0, 0, 0, 1.06),
     ),
+    # The middle, the corners, the upper and the lower edge.
+    "tiles": (
+        _plain,
+        *(_tile(*at) for at in [(0.5, 0.5), (0, 0), (0, 1), (1, 0), (1, 1), (0, 0.5), (1, 0.5)]),
+    ),
+    "diary": (_plain, *(_diary(number) for number in range(2, MOST_VIEWS + 1))),
     "crops": (_plain, *(_cropped(number, []) for number in range(2, MOST_VIEWS + 1))),
     "crop_flips": (_plain, *(_cropped(number, _FLIPS[(number - 1) % 4]) for number in range(2, MOST_VIEWS + 1))),
 }

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cluster.budget import Budget, Member, Pace, Pipeline, makespan, pace_of, seconds_of
+from cluster.budget import Budget, Member, Pace, Pipeline, makespan, pace_of
 from cluster.flags import read_flags
 from cluster.plan import Plan, make_plan
 from cluster.resources import Slots
 from cluster.spending import Spending
 from search_spaces import InputError
+from trainables.durations import seconds_of
 from trainables.layout import load_json, save_array, save_json, write_whole
 from trainables.scores import score
 from trainables.trial import load_trial
@@ -26,13 +27,13 @@ METRIC = "val_robust_loss"
     ("text", "seconds"), [("45s", 45), ("90m", 5400), ("2h", 7200), ("1h30m", 5400), ("1.5h", 5400), ("1d12h", 129600)]
 )
 def test_durations_are_read(text: str, seconds: float) -> None:
-    assert seconds_of(text) == seconds
+    assert seconds_of(text, "--time-budget") == seconds
 
 
 @pytest.mark.parametrize("text", ["", "2", "h", "2 h", "2h and more", "-1h", "0s", "1e3s", "inf"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="--time-budget must be"):
-        seconds_of(text)
+        seconds_of(text, "--time-budget")
 
 
 @pytest.mark.parametrize(

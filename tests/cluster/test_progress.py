@@ -8,7 +8,8 @@ import pytest
 from cluster.asha import RungTable
 from cluster.progress import SearchProgress
 from search_spaces import load_space
-from trainables.bar import bar, duration
+from trainables.bar import bar
+from trainables.durations import duration
 from trainables.layout import SearchFolder, save_json
 
 

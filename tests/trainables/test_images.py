@@ -11,7 +11,8 @@ from search_spaces import InputError, Recipe, pipeline
 from search_spaces.kinds import AUGMENTS, SAMPLINGS
 from trainables import augment
 from trainables.augment import check_augments
-from trainables.data.images import PlainImages, TrainingImages, sampled_rows, training_loader
+from trainables.data import images
+from trainables.data.images import PlainImages, TrainingImages, read_image, sampled_rows, square, training_loader
 from trainables.data.kaggle import load_data
 
 RECIPE = Recipe(backbone="test_vit", image_size=16, batch_size=5, learning_rate=1e-3, epochs=6)
@@ -59,9 +60,22 @@ def test_the_order_depends_on_its_seed(stripes: Path) -> None:
 
 
 def test_plain_images_are_only_resized(stripes: Path) -> None:
-    images = PlainImages(load_data(stripes).train_paths, RECIPE)
-    assert images[0].shape == (16, 16, 3)
-    assert (images[0][0] == 255).all()  # the first stripe runs across
+    plain = PlainImages(load_data(stripes).train_paths, RECIPE)
+    assert plain[0][square(RECIPE)].shape == (16, 16, 3)
+    assert (plain[0][square(RECIPE)][0] == 255).all()  # the first stripe runs across
+
+
+def test_an_image_is_decoded_once_for_all_squares(stripes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = []
+    monkeypatch.setattr(images, "read_image", lambda path: decoded.append(path) or read_image(path))
+    recipes = [RECIPE, replace(RECIPE, image_size=32), replace(RECIPE, fit="center_crop"), replace(RECIPE, seed=1)]
+    batch = PlainImages(load_data(stripes).train_paths, *recipes)[0]
+    assert {size: tuple(image.shape) for size, image in batch.items()} == {
+        ("resize", 16): (16, 16, 3),
+        ("resize", 32): (32, 32, 3),
+        ("center_crop", 16): (16, 16, 3),
+    }
+    assert len(decoded) == 1
 
 
 @pytest.mark.parametrize("name", AUGMENTS)

@@ -16,6 +16,7 @@ from trainables import scores, tta
 from trainables.backbones import Build, build_net
 from trainables.data import images
 from trainables.data.folds import Folds, make_folds
+from trainables.data.images import square
 from trainables.data.kaggle import ImageData, load_data
 from trainables.layout import FoldFolder
 from trainables.predict import view_probs
@@ -100,7 +101,7 @@ def test_no_statistic_is_fitted_on_validation_images(leaks: bool, monkeypatch: p
     net = build_net(RECIPE, Build(2)).train()
     if leaks:
         monkeypatch.setattr(type(net), "eval", lambda self: self)
-    batches = [torch.randint(0, 255, (4, 32, 32, 3), dtype=torch.uint8) for _ in range(2)]
+    batches = [{square(RECIPE): torch.randint(0, 255, (4, 32, 32, 3), dtype=torch.uint8)} for _ in range(2)]
     before = statistics(net)
     view_probs(net, batches, RECIPE, 2)
     same = all(torch.equal(tensor, before[name]) for name, tensor in statistics(net).items())

@@ -57,3 +57,24 @@ def test_a_crop_is_a_part_enlarged_and_a_flip_of_it() -> None:
         assert (crop.diff() >= 0).all()
     flipped = tta.VIEWS["crop_flips"][1](ramp)[0, 0, :, 0].float()
     assert (flipped.diff() <= 0).all()
+
+
+def test_tiles_are_places_of_the_image_enlarged() -> None:
+    places = torch.zeros((1, 60, 60, 3), dtype=torch.uint8)
+    places[0, :30, :30] = 100
+    corner = tta.VIEWS["tiles"][2](places)[0, :, :, 0]
+    assert (corner[:38, :38] == 100).all(), "the upper left tile: its 30 of 42 px are now 43 of 60"
+    assert (corner[48:, 48:] == 0).all()
+    lower = tta.VIEWS["tiles"][5](places)[0, :, :, 0]
+    assert lower[40:, :].max() == 0
+
+
+def test_a_pass_is_drawn_from_its_own_number() -> None:
+    """Two passes never show the same; one pass shows the same whenever it is asked, whatever was drawn in between."""
+    photo = torch.randint(0, 255, (1, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    for family in ("crops", "crop_flips", "diary"):
+        recipe = replace(RECIPE, tta=family, image_size=64)
+        first = [tta.view(recipe, number, photo) for number in range(2, MOST_VIEWS + 1)]
+        again = [tta.view(recipe, number, photo) for number in reversed(range(2, MOST_VIEWS + 1))][::-1]
+        assert all(torch.equal(one, two) for one, two in zip(first, again, strict=True))
+        assert len({view.numpy().tobytes() for view in first}) == MOST_VIEWS - 1

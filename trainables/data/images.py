@@ -26,18 +26,31 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     return image  # type: ignore[return-value]
 
 
-class PlainImages(Dataset[Tensor]):
-    """Images to predict: each made square, nothing else."""
+Square = tuple[str, int]
+"""How an image is made square (`fit`), and the side in px."""
 
-    def __init__(self, paths: Sequence[Path], recipe: Recipe) -> None:
+Batch = dict[Square, Tensor]
+"""The same images in every square that was asked for, (n, S, S, 3) uint8."""
+
+
+def square(recipe: Recipe) -> Square:
+    """What a recipe's net is shown of a plain image."""
+    return recipe.fit, recipe.plain_size
+
+
+class PlainImages(Dataset[Batch]):
+    """Images to predict: each decoded once, made square as each of the recipes wants it, nothing else."""
+
+    def __init__(self, paths: Sequence[Path], *recipes: Recipe) -> None:
         self._paths = list(paths)
-        self._view = augment.plain(recipe)
+        self._views = {square(recipe): augment.plain(recipe) for recipe in recipes}
 
     def __len__(self) -> int:
         return len(self._paths)
 
-    def __getitem__(self, row: int) -> Tensor:
-        return torch.from_numpy(self._view(read_image(self._paths[row])))
+    def __getitem__(self, row: int) -> Batch:
+        image = read_image(self._paths[row])
+        return {size: torch.from_numpy(view(image)) for size, view in self._views.items()}
 
 
 class TrainingImages(Dataset[tuple[Tensor, int | Tensor]]):
@@ -84,6 +97,6 @@ def sampled_rows(labels: NDArray[np.int64], sampling: str, generator: torch.Gene
     return list(drawn.tolist())
 
 
-def plain_loader(images: PlainImages, batch_size: int, workers: int) -> DataLoader[Tensor]:
-    """Batches (n, S, S, 3) uint8 in order."""
+def plain_loader(images: PlainImages, batch_size: int, workers: int) -> DataLoader[Batch]:
+    """Batches in order; with `workers` the next ones are prepared meanwhile."""
     return DataLoader(images, batch_size, shuffle=False, num_workers=workers)

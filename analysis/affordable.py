@@ -1,0 +1,155 @@
+"""What a time limit affords: which members answer with how many views, by what that costs and what it brings.
+
+Costs are measured, gains are out-of-fold. Numbers in, decisions out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainables.durations import duration
+from trainables.scores import accuracy, goodness, score
+
+_MOST_TRIED = 100
+"""Subsets; one takes a fifth of a second on the 21,397 images of cassava."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Seconds, measured on the machine that answers."""
+
+    image_s: float
+    """One image, read and made square."""
+    view_s: tuple[float, ...]
+    """One view of it by one net, by member."""
+
+    def of(self, views: Sequence[int], nets: int) -> float:
+        """One image, by so many views of each member's so many nets."""
+        return self.image_s + nets * sum(count * seconds for count, seconds in zip(views, self.view_s, strict=True))
+
+
+@dataclass(frozen=True)
+class Option:
+    """A way to answer."""
+
+    views: tuple[int, ...]
+    """By member; 0 leaves it out."""
+    nets: int
+    """Fold nets of each member."""
+    image_s: float
+    score: float
+    """The metric, out of fold. NaN where folds are left out: every out-of-fold prediction is one net's anyway."""
+    accuracy: float
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What members said out of fold, view by view."""
+
+    means: Sequence[NDArray[np.floating]]
+    """By member (views, N, K), the entry c - 1 the mean of its first c views."""
+    weights: Sequence[float]
+    labels: NDArray[np.integer]
+    metric: str
+
+    def probs(self, views: Sequence[int]) -> NDArray[np.float64]:
+        """(N, K) of the members that look, by their weights among each other."""
+        looking = [member for member, count in enumerate(views) if count]
+        total = sum(self.weights[member] for member in looking)
+        parts = [self.weights[member] / total * self.means[member][views[member] - 1] for member in looking]
+        probs: NDArray[np.float64] = np.sum(parts, axis=0, dtype=np.float64)
+        return probs
+
+
+def options(evidence: Evidence, nets: int, costs: Costs) -> list[Option]:
+    """Ways to answer, cheapest first, each with a better out-of-fold score than all cheaper ones.
+
+    All are tried where they are few. Else, from all views of all members, a view or a whole member is given up again
+    and again, the one that loses the least for the time it saves. Fold nets are given up only when one view of one
+    member is left, since nothing out of fold tells what they bring; those options come first and their score is NaN.
+    """
+    most = tuple(len(means) for means in evidence.means)
+    few_enough = math.prod(count + 1 for count in most) <= _MOST_TRIED
+    tried = _every(most) if few_enough else _fewer_and_fewer(evidence, most, costs)
+    found = [_option(evidence, views, nets, costs) for views in tried]
+    found.sort(key=lambda option: (option.image_s, -_good(evidence, option)))
+    better: list[Option] = []
+    for option in found:
+        if not better or _good(evidence, option) > _good(evidence, better[-1]):
+            better.append(option)
+    last = better[0].views
+    few = [Option(last, count, costs.of(last, count), math.nan, math.nan) for count in range(1, nets)]
+    return few + better
+
+
+def _option(evidence: Evidence, views: tuple[int, ...], nets: int, costs: Costs) -> Option:
+    probs = evidence.probs(views)
+    value = score(evidence.metric, probs, evidence.labels)
+    return Option(views, nets, costs.of(views, nets), value, accuracy(probs, evidence.labels))
+
+
+def _good(evidence: Evidence, option: Option) -> float:
+    return goodness(evidence.metric, option.score)
+
+
+def _every(most: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    return (views for views in product(*(range(count + 1) for count in most)) if any(views))
+
+
+def _fewer_and_fewer(evidence: Evidence, views: tuple[int, ...], costs: Costs) -> Iterator[tuple[int, ...]]:
+    good = _goodness_at(evidence, views)
+    yield views
+    while sum(views) > 1:
+        fewer = {
+            tuple(left if at == member else count for at, count in enumerate(views))
+            for member, now in enumerate(views)
+            for left in {max(0, now - 1), 0} - {now}
+        }
+        goods = {each: _goodness_at(evidence, each) for each in sorted(fewer) if any(each)}
+        losses = {each: (good - found) / (costs.of(views, 1) - costs.of(each, 1)) for each, found in goods.items()}
+        gains = {each: found for each, found in goods.items() if found > good}
+        views = max(gains, key=gains.__getitem__) if gains else min(losses, key=losses.__getitem__)
+        good = goods[views]
+        yield views
+
+
+def _goodness_at(evidence: Evidence, views: Sequence[int]) -> float:
+    return goodness(evidence.metric, score(evidence.metric, evidence.probs(views), evidence.labels))
+
+
+def best_within(ways: Sequence[Option], image_s: float) -> Option | None:
+    """The best of `options` that takes no longer for an image; None where none does."""
+    affordable = [option for option in ways if option.image_s <= image_s]
+    return affordable[-1] if affordable else None
+
+
+def described(
+    ways: Sequence[Option], costs: Costs, metric: str, numbers: Sequence[int], images: int, chosen: Option | None
+) -> list[str]:
+    """What members cost, and what each way takes for so many images and brings; `chosen` is marked."""
+    nets = ways[-1].nets
+    each = [
+        f"{number:03d} {1000 * nets * seconds:.1f} ms" for number, seconds in zip(numbers, costs.view_s, strict=True)
+    ]
+    lines = [
+        f"an image    {1000 * costs.image_s:.1f} ms to read; a view by all {nets} nets of a trial: {', '.join(each)}",
+        f"ways        to answer {images} images, of which a cheaper one beats none out of fold",
+        f"{'takes':>12}  {metric:>16}  accuracy  views by trial",
+    ]
+    for way in ways:
+        few = math.isnan(way.score)
+        scored = f"{'':>16}  {'':>8}" if few else f"{way.score:16.4f}  {way.accuracy:8.4f}"
+        whose = views_by_trial(numbers, way.views) + (f" ({way.nets} of {nets} nets)" if few else "")
+        lines.append(f"{'*' if way == chosen else '':2}{duration(images * way.image_s):>10}  {scored}  {whose}")
+    return lines
+
+
+def views_by_trial(numbers: Sequence[int], views: Sequence[int]) -> str:
+    """'007 x 3, 012 x 1'."""
+    return ", ".join(f"{number:03d} x {count}" for number, count in zip(numbers, views, strict=True) if count)

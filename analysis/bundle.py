@@ -1,0 +1,82 @@
+"""One folder with all that a prediction needs, to be copied away and used offline: code, weights, recipes, evidence.
+
+python predict.py OUT --export BUNDLE, and there: python BUNDLE/predict.py --images DIR --out submission.csv
+It is a search's OUT without what only a search needs, so the same code reads both. No pickles, no Ray.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from analysis.members import Members
+from search_spaces.errors import InputError, shortened
+from trainables.disk import check_writable
+from trainables.layout import SearchFolder, load_object, save_json
+
+_CODE = ("predict.py", "search_spaces", "trainables", "analysis", "constraints.txt")
+_ROOT = Path(__file__).parent.parent
+
+
+def export(members: Members, folder: Path) -> None:
+    """Copy into a new folder. Its list of hashes is written last: without it a bundle is no whole one."""
+    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
+        raise InputError(f"--export must be a new or an empty folder; got {folder}")
+    check_writable(folder, "--export")
+    search = members.search
+    for source, relative in (*_of_search(members), *_of_code()):
+        target = folder / relative
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    there = SearchFolder(folder)
+    hashes = {str(path.relative_to(folder)): _sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    save_json(there.bundle, {"fold_hash": members.folds.hash, "files": hashes})
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    print(f"{len(members.nets)} nets of {search.path} in {folder}, {size / 1e6:.0f} MB; there:")
+    print(f"  python {folder / 'predict.py'} --images FOLDER --out submission.csv")
+
+
+def _of_search(members: Members) -> Iterator[tuple[Path, Path]]:
+    search = members.search
+    needed = [search.search, search.ensemble, search.folds, search.oof]
+    for number in members.numbers:
+        trial = search.trial(number)
+        needed.append(trial.recipe)
+        for fold in (trial.fold(index) for index in range(members.folds.count)):
+            needed += [
+                fold.weights,
+                fold.metrics,
+                fold.pred_probs,
+                *([fold.view_probs] if fold.view_probs.exists() else []),
+            ]
+    return ((path, path.relative_to(search.path)) for path in needed)
+
+
+def _of_code() -> Iterator[tuple[Path, Path]]:
+    for name in _CODE:
+        path = _ROOT / name
+        files = [path] if path.is_file() else sorted(path.rglob("*.py"))
+        yield from ((file, file.relative_to(_ROOT)) for file in files)
+
+
+def check_bundle(search: SearchFolder) -> None:
+    """Where the folder is a bundle, refuse one whose files are not as they were exported."""
+    if not search.bundle.exists():
+        return
+    listed = load_object(search.bundle, "files")["files"]
+    problems = [
+        f"{name} {'has changed' if (search.path / name).is_file() else 'is not there'}"
+        for name, digest in listed.items()
+        if not (search.path / name).is_file() or _sha256(search.path / name) != digest
+    ]
+    if problems:
+        raise InputError(
+            f"The files of {search.path} must be as they were exported; copy it again:", shortened(problems)
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,86 @@
+"""The members of a search's ensemble as they answer: whose nets, by which weights, and what they said out of fold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.affordable import Evidence
+from analysis.ensemble import blend
+from search_spaces.errors import InputError
+from trainables.data.folds import Folds
+from trainables.layout import SearchFolder, load_array, load_object
+from trainables.trial import load_recipe, oof_view_probs
+
+
+@dataclass(frozen=True, eq=False)
+class Members:
+    """Of a finished search, or of what `predict.py --export` copied of one. Nets are listed member by member."""
+
+    search: SearchFolder
+    numbers: tuple[int, ...]
+    """The trials."""
+    weights: tuple[float, ...]
+    """Theirs in the ensemble, summing to 1."""
+    folds: Folds
+    own_views: tuple[int, ...]
+    """What each recipe looks at."""
+
+    @classmethod
+    def load(cls, search: SearchFolder) -> Members:
+        """`InputError` where there is no finished search."""
+        if not search.ensemble.exists():
+            raise InputError(f"OUT must be a finished search; {search.path} has no {search.ensemble.name}")
+        ensemble, folds = load_object(search.ensemble, "members", "weights"), Folds.load(search.folds)
+        numbers = tuple(ensemble["members"])
+        own = tuple(load_recipe(search.trial(number)).tta_count for number in numbers)
+        return cls(search, numbers, tuple(ensemble["weights"]), folds, own)
+
+    @property
+    def nets(self) -> list[Path]:
+        """The weights of every fold's net."""
+        return [
+            self.search.trial(number).fold(fold).weights for number in self.numbers for fold in range(self.folds.count)
+        ]
+
+    def counts(self, views: Sequence[int], nets: int | None = None) -> tuple[int, ...]:
+        """For every net the views of its member; with `nets` only so many of each member look."""
+        looking = self.folds.count if nets is None else nets
+        return tuple(count if fold < looking else 0 for count in views for fold in range(self.folds.count))
+
+    def by_member(self, per_net: Sequence[float]) -> tuple[float, ...]:
+        """The mean over each member's nets."""
+        return tuple(np.reshape(per_net, (len(self.numbers), self.folds.count)).mean(1).tolist())
+
+    def answer(self, probs: NDArray[np.floating]) -> NDArray[np.float64]:
+        """The ensemble's (n, K) from its nets' (nets, n, K), of which those that are NaN did not look."""
+        looked = ~np.isnan(probs[:, 0, 0]).reshape(len(self.numbers), self.folds.count)
+        split = probs.reshape(*looked.shape, *probs.shape[1:])
+        there = [member for member, each in enumerate(looked) if each.any()]
+        means = [split[member][looked[member]].mean(0) for member in there]
+        weights = np.array([self.weights[member] for member in there])
+        return blend(means, list(weights / weights.sum()))
+
+    def evidence(self) -> Evidence:
+        """What they said out of fold, view by view."""
+        views = [oof_view_probs(self.search, number, self.folds) for number in self.numbers]
+        means = [np.cumsum(each, axis=0) / np.arange(1, len(each) + 1)[:, None, None] for each in views]
+        metric = load_object(self.search.search, "metric")["metric"]
+        return Evidence(means, self.weights, self.labels, metric)
+
+    @property
+    def class_shares(self) -> NDArray[np.float64]:
+        """(K,), of the labels as given."""
+        labels = self.labels
+        classes = load_array(self.search.trial(self.numbers[0]).fold(0).pred_probs).shape[1]
+        return np.bincount(labels, minlength=classes) / len(labels)
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """As given, of the validated rows."""
+        return pd.read_csv(self.search.oof, usecols=["label"])["label"].to_numpy(np.int64)
