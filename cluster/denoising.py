@@ -89,11 +89,12 @@ def _write_table(folder: FoldFolder, table: str) -> None:
 
 
 def _copy(plain: FoldFolder, folder: FoldFolder) -> None:
-    """Its results; the weights last, since they are what says that a fold is trained."""
-    for name in ("metrics", "pred_probs", "tta_curve", "test_probs", "weights"):
-        source = getattr(plain, name)
-        if source.exists():
-            write_whole(getattr(folder, name), source.read_bytes())
+    """All that a finished training left; the weights last, since they are what says that a fold is trained."""
+    not_copied = (plain.checkpoint, plain.earlier_checkpoint, plain.search_probs, plain.weights)
+    for source in sorted(plain.path.iterdir()):
+        if source not in not_copied and not source.name.startswith((".", "events.")):
+            write_whole(folder.path / source.name, source.read_bytes())
+    write_whole(folder.weights, plain.weights.read_bytes())
 
 
 def _forget_others(plan: Plan, numbers: list[int]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cluster import denoising
-from cluster.store import Store
+from cluster.store import Store, _a_training_writes
 from search_spaces import InputError, Recipe
 from trainables.data.folds import Folds
 from trainables.data.kaggle import ImageData, load_data
@@ -163,6 +163,13 @@ def test_without_denoise_what_was_denoised_before_is_no_candidate(plan: Asked) -
     assert denoising.denoise(none, None, None, [3]) == []  # type: ignore[arg-type]
     assert load_json(plan.search.denoised) == []
     assert not weights.exists()
+
+
+def test_in_a_bucket_the_driver_brings_the_table_and_a_training_all_else(plan: Asked) -> None:
+    trial = plan.search.trial(100_003)
+    names = {path.relative_to(plan.search.path).as_posix() for path in (trial.fold(0).cleaned, trial.recipe)}
+    assert not [name for name in names if _a_training_writes(name)]
+    assert _a_training_writes(trial.fold(0).pred_probs.relative_to(plan.search.path).as_posix())
 
 
 @pytest.mark.slow
