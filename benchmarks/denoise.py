@@ -166,8 +166,8 @@ def _truth(case: Case, image_ids: Sequence[str]) -> NDArray[np.int64]:
 
 def against(table: pd.DataFrame, column: str, loss: str, way: str, base: tuple[str, str]) -> str:
     """'+0.0123 ± 0.0040': mean and standard error over cases of the paired difference from another loss and way."""
-    values = table.set_index(["loss", "way", "case"])[column]
-    apart = values.loc[loss, way] - values.loc[base[0], base[1]]
+    values = table.pivot(index="case", columns=["loss", "way"], values=column)
+    apart = values[(loss, way)] - values[base]
     se = apart.std(ddof=1) / np.sqrt(len(apart)) if len(apart) > 1 else np.nan
     return f"{apart.mean():+.4f} ± {se:.4f}"
 

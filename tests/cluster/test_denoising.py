@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+import analysis
 from cluster import denoising
 from cluster.store import Store, _a_training_writes
 from search_spaces import InputError, Recipe
@@ -188,7 +189,7 @@ def test_a_whole_search_denoises_and_a_resume_trains_nothing_again(
     assert {each["trial"] for each in summary["ensemble"]["ahead_of"]} == {row["origin"], row["trial"]}
     assert "Denoised trials" in search.report.read_text()
     assert "Suspicious labels" in search.report.read_text()
-    assert len(pd.read_csv(search.label_issues)) == summary["label_issues"]["count"] > 0
+    assert len(analysis.load(search.path).label_issues) == summary["label_issues"]["count"] > 0
     assert summary["statuses"] and sum(summary["statuses"].values()) == 2
     plain, cleaned = search.trial(row["origin"]), search.trial(row["trial"])
     assert plain.fold(0).weights.read_bytes() == cleaned.fold(0).weights.read_bytes()
