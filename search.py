@@ -1,4 +1,4 @@
-"""Search, promote, ensemble, report: the whole story of one search, on a laptop and under `ray submit` alike."""
+"""Search, promote, ensemble, report: one search, here or under `ray submit`. `python search.py --help` lists the flags."""
 
 from __future__ import annotations
 
