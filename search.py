@@ -1,4 +1,4 @@
-"""Search, promote, ensemble, report: one search, here or under `ray submit`. `python search.py --help` lists the flags."""
+"""Search, promote, ensemble, report: one search, here or under `ray submit`. `search.py --help` lists the flags."""
 
 from __future__ import annotations
 
