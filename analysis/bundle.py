@@ -15,6 +15,7 @@ from analysis.members import Members
 from search_spaces.errors import InputError, shortened
 from trainables.disk import check_writable
 from trainables.layout import SearchFolder, load_object, save_json
+from trainables.trial import trial_nets
 
 _CODE = ("predict.py", "search_spaces", "trainables", "analysis", "constraints.txt")
 _ROOT = Path(__file__).parent.parent
@@ -43,10 +44,9 @@ def _of_search(members: Members) -> Iterator[tuple[Path, Path]]:
     needed = [search.search, search.ensemble, search.folds, search.oof]
     for number in members.numbers:
         trial = search.trial(number)
-        needed.append(trial.recipe)
+        needed += [trial.recipe, *trial_nets(search, number, members.folds.count)]
         for fold in (trial.fold(index) for index in range(members.folds.count)):
             needed += [
-                fold.weights,
                 fold.metrics,
                 fold.pred_probs,
                 *([fold.view_probs] if fold.view_probs.exists() else []),

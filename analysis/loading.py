@@ -55,6 +55,11 @@ class Found:
         return pd.DataFrame(load_rows(self.search.standings, "trial", "epoch"))
 
     @cached_property
+    def ways(self) -> pd.DataFrame:
+        """One row a promoted trial and way to answer by its epochs, as `analysis.epochs.compare_epochs` has them."""
+        return pd.DataFrame(self.summary.get("ways", []))
+
+    @cached_property
     def epochs(self) -> pd.DataFrame:
         """One row a trial and epoch of the search on fold 0."""
         parts = [

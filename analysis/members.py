@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from analysis.ensemble import blend
 from search_spaces.errors import InputError
 from trainables.data.folds import Folds
 from trainables.layout import SearchFolder, load_array, load_object
-from trainables.trial import load_recipe, oof_view_probs
+from trainables.trial import load_recipe, oof_view_probs, trial_nets
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,8 @@ class Members:
     folds: Folds
     own_views: tuple[int, ...]
     """What each recipe looks at."""
+    nets_of_fold: tuple[int, ...]
+    """How many nets of a fold answer together."""
 
     @classmethod
     def load(cls, search: SearchFolder) -> Members:
@@ -38,29 +41,39 @@ class Members:
             raise InputError(f"OUT must be a finished search; {search.path} has no {search.ensemble.name}")
         ensemble, folds = load_object(search.ensemble, "members", "weights"), Folds.load(search.folds)
         numbers = tuple(ensemble["members"])
-        own = tuple(load_recipe(search.trial(number)).tta_count for number in numbers)
-        return cls(search, numbers, tuple(ensemble["weights"]), folds, own)
+        recipes = [load_recipe(search.trial(number)) for number in numbers]
+        own = tuple(recipe.tta_count for recipe in recipes)
+        nets_of_fold = tuple(len(recipe.answering_epochs) for recipe in recipes)
+        return cls(search, numbers, tuple(ensemble["weights"]), folds, own, nets_of_fold)
 
     @property
     def nets(self) -> list[Path]:
-        """The weights of every fold's net."""
-        return [
-            self.search.trial(number).fold(fold).weights for number in self.numbers for fold in range(self.folds.count)
-        ]
+        """The weights of every fold's net; where a mean of epochs answers, a fold has several."""
+        return [net for number in self.numbers for net in trial_nets(self.search, number, self.folds.count)]
 
     def counts(self, views: Sequence[int], nets: int | None = None) -> tuple[int, ...]:
-        """For every net the views of its member; with `nets` only so many of each member look."""
+        """For every net the views of its member; with `nets` only those of so many folds of each member look."""
         looking = self.folds.count if nets is None else nets
-        return tuple(count if fold < looking else 0 for count in views for fold in range(self.folds.count))
+        return tuple(
+            count if fold < looking else 0
+            for count, of_fold in zip(views, self.nets_of_fold, strict=True)
+            for fold in range(self.folds.count)
+            for _ in range(of_fold)
+        )
 
     def by_member(self, per_net: Sequence[float]) -> tuple[float, ...]:
-        """The mean over each member's nets."""
-        return tuple(np.reshape(per_net, (len(self.numbers), self.folds.count)).mean(1).tolist())
+        """The mean over each member's folds, whose nets add up."""
+        return tuple(float(each.sum()) / self.folds.count for each in self._split(np.array(per_net)))
+
+    def _split(self, per_net: NDArray[Any]) -> list[NDArray[Any]]:
+        """By member, along the first axis."""
+        ends = np.cumsum([self.folds.count * of_fold for of_fold in self.nets_of_fold])
+        return np.split(per_net, ends[:-1])
 
     def answer(self, probs: NDArray[np.floating]) -> NDArray[np.float64]:
         """The ensemble's (n, K) from its nets' (nets, n, K), of which those that are NaN did not look."""
-        looked = ~np.isnan(probs[:, 0, 0]).reshape(len(self.numbers), self.folds.count)
-        split = probs.reshape(*looked.shape, *probs.shape[1:])
+        looked = self._split(~np.isnan(probs[:, 0, 0]))
+        split = self._split(probs)
         there = [member for member, each in enumerate(looked) if each.any()]
         means = [split[member][looked[member]].mean(0) for member in there]
         weights = np.array([self.weights[member] for member in there])

@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 
 from analysis import figures
+from analysis.epochs import verdict
 from analysis.loading import Found, load
 from search_spaces.errors import InputError
 from search_spaces.recipe import FIELDS
@@ -37,6 +38,7 @@ def write_report(found: Found) -> Path:
         trials=_ranked(found),
         ties=_ties(found),
         gallery=load_json(found.search.label_gallery) if found.summary.get("label_issues") else [],
+        verdict=verdict(found.summary.get("ways", []), metric),
         curves=figures.to_svg(curves),
         bars=figures.to_svg(figures.promoted_bars(found.summary)),
         tta=figures.to_svg(figures.tta_curves(found, metric)),

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.ensemble import ensemble_test_probs
+from analysis.epochs import compare_epochs, load_fold_epochs
 from analysis.label_issues import write_label_issues
 from analysis.outcome import plan_and_outcome
 from search_spaces.edges import edges
@@ -32,6 +33,7 @@ def summarize(search: SearchFolder, data: ImageData, folds: Folds, wall_s: float
     summary = {
         "best_trial": _best_trial(search, trials[promoted[0]], truth),
         "promoted": [_promoted(search, trials[number], data, folds, truth) for number in promoted],
+        "ways": [row for number in promoted for row in _ways(search, trials[number], data, folds, about["metric"])],
         "edges": [str(edge) for edge in edges(trials[promoted[0]].recipe.to_dict(), about["ranges"])],
         "ensemble": load_json(search.ensemble),
         "denoised": [_denoised(search, row, data, folds, truth) for row in load_json(search.denoised)],
@@ -145,6 +147,12 @@ def _test_accuracy(
     if truth is None or not all(search.trial(number).fold(f).test_probs.exists() for f in range(folds.count)):
         return {}
     return {"test_accuracy": accuracy(trial_test_probs(search, number, folds.count), truth)}
+
+
+def _ways(search: SearchFolder, trial: Trial, data: ImageData, folds: Folds, metric: str) -> list[dict[str, Any]]:
+    """The ways that the epochs of a promoted trial could answer."""
+    said = load_fold_epochs(search, trial.number, trial.recipe, data.labels, folds)
+    return [{"trial": trial.number} | row for row in compare_epochs(said, trial.recipe, metric)] if said else []
 
 
 def _by_source(hit: NDArray[np.floating], data: ImageData, rows: NDArray[np.int64]) -> list[dict[str, Any]]:

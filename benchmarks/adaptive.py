@@ -27,7 +27,7 @@ from trainables.data.kaggle import load_data
 from trainables.layout import SearchFolder, load_json
 from trainables.predict import predict_images
 from trainables.scores import accuracy, hits
-from trainables.trial import oof_pred_probs
+from trainables.trial import oof_pred_probs, trial_nets
 
 
 def survivors(
@@ -68,11 +68,9 @@ def study(search: SearchFolder) -> dict[str, float]:
 def _test_probs(search: SearchFolder, numbers: Sequence[int], counts: Sequence[int]) -> np.ndarray:
     """The ensemble's: its members' fold nets predict here, since a search predicts with the chosen ones only."""
     paths = load_data(search.digits).test_paths
-    folds = range(load_json(search.search)["folds"])
+    n_folds = load_json(search.search)["folds"]
     chosen = [(number, count) for number, count in zip(numbers, counts, strict=True) if count]
-    means = [
-        np.mean([predict_images(search.trial(n).fold(f).weights, paths) for f in folds], axis=0) for n, _ in chosen
-    ]
+    means = [np.mean([predict_images(net, paths) for net in trial_nets(search, n, n_folds)], axis=0) for n, _ in chosen]
     return blend(means, [count / sum(counts) for _, count in chosen])
 
 

@@ -73,7 +73,7 @@ def _begin_folds(plan: Plan, origin: int, number: int, tables: Mapping[int, str]
             shutil.rmtree(folder.path)  # of an earlier `--denoise-folds`
         if fold in tables:
             _write_table(folder, tables[fold])
-        elif not folder.weights.exists():
+        elif not folder.trained(load_recipe(plain)):
             _copy(plain.fold(fold), folder)
 
 

@@ -27,7 +27,7 @@ from trainables.predict import predict_images
 from trainables.scores import goods_by_image
 from trainables.setting import Setting
 from trainables.train import train_in_search
-from trainables.trial import Trial, load_epochs
+from trainables.trial import Trial, load_epochs, load_recipe
 from trainables.working_copy import working_copy
 
 _LOOK_EVERY_S = 1.0
@@ -86,7 +86,7 @@ def train_folds(plan: Plan, slots: Slots, spending: Spending, members: list[int]
         return [pair for pair in left if pair[0] not in wanted] if spending.training_must_end(wanted) else []
 
     with bar(f"{title}, epochs", plan.quiet) as update:
-        left = [(number, fold) for number, fold in pairs if not plan.search.trial(number).fold(fold).weights.exists()]
+        left = [(number, fold) for number, fold in pairs if not _is_trained(plan, number, fold)]
         start = _starter(plan, slots, setting, _train_fold)
         _run(plan, left, start, lambda _done: update(epochs_done(), len(pairs) * plan.epochs), given_up)
 
@@ -230,11 +230,21 @@ def _predict_fold(place: DataPlace, out: Path, setting: Setting, number: int, fo
         readable = data.readable_tests
         paths = [path for path, there in zip(data.test_paths, readable, strict=True) if there]
         probs = np.tile(data.class_shares.astype(np.float32), (len(readable), 1))
-        probs[readable] = predict_images(
-            folder.weights, paths, threads=setting.threads, loader_workers=setting.loader_workers
+        nets = folder.nets(load_recipe(here.trial(number)))
+        probs[readable] = np.mean(
+            [
+                predict_images(net, paths, threads=setting.threads, loader_workers=setting.loader_workers)
+                for net in nets
+            ],
+            axis=0,
         )
         save_array(folder.test_probs, probs)
         publish()
+
+
+def _is_trained(plan: Plan, number: int, fold: int) -> bool:
+    trial = plan.search.trial(number)
+    return trial.fold(fold).trained(load_recipe(trial))
 
 
 def whole(plan: Plan, members: list[int], count: int, fate: str) -> list[int]:
@@ -242,7 +252,7 @@ def whole(plan: Plan, members: list[int], count: int, fate: str) -> list[int]:
     found = []
     for number in members:
         folders = [plan.search.trial(number).fold(fold) for fold in range(count)]
-        lacking = [fold for fold, folder in enumerate(folders) if not folder.weights.exists()]
+        lacking = [fold for fold in range(count) if not _is_trained(plan, number, fold)]
         if lacking:
             epochs = [load_epochs(folders[fold]) for fold in lacking]
             why = "diverged" if any(len(each) and each["diverged"].iloc[-1] for each in epochs) else "had no time left"

@@ -11,10 +11,10 @@ from cluster.forecast import Forecast, Interval, Work, forecast
 from search_spaces.recipe import Recipe
 from trainables.backbones import net_bytes
 from trainables.durations import duration
-from trainables.throughput import Key, Throughput, cost_key
+from trainables.throughput import Key, Throughput, answer_views, cost_key
 
-_CHECKPOINT = 3
-"""Times the net, at most: its weights and two moments of the optimizer; a moving average is one more."""
+_CHECKPOINT = 4
+"""Times the net, at most: its weights, two moments of the optimizer and the soup; a moving average is one more."""
 
 _FLOAT_BYTES = 4
 
@@ -102,20 +102,22 @@ def _seconds(recipe: Recipe, size: Size, throughputs: Mapping[Key, Throughput]) 
         return None
     plain = found.epoch_s(size.train_images, size.val_images, recipe.tta_count)
     scored = found.epoch_s(size.train_images, size.val_images, max(recipe.tta_count, size.largest_tta_count))
+    answer = found.view_s * answer_views(recipe, size.train_images, size.val_images)
     ends = len(size.rungs) + 1
-    mean_epoch = (ends * scored + (size.epochs - ends) * plain) / size.epochs
-    return mean_epoch, size.test_images * recipe.tta_count * found.view_s
+    mean_epoch = (ends * scored + (size.epochs - ends) * plain + answer) / size.epochs
+    return mean_epoch, size.test_images * recipe.tta_count * found.view_s * len(recipe.answering_epochs)
 
 
 def _disk_bytes(size: Size, recipes: Sequence[Recipe], slots: int) -> int:
-    """At most, by the bound of docs/resume.md: two checkpoints of what runs, and all of what is promoted."""
+    """At most, by the bound of docs/resume.md: checkpoints and nets of what runs, and all of what is promoted."""
     by_backbone = {recipe.backbone: recipe for recipe in recipes}
     net = max(net_bytes(recipe, size.classes) for recipe in by_backbone.values())
     checkpoint = net * (_CHECKPOINT + any(recipe.ema_decay for recipe in recipes))
-    kept = 2 * checkpoint + net
-    searching = slots * 2 * checkpoint + (size.promote + 1) * kept
+    nets = net * max(len(recipe.answering_epochs) for recipe in recipes)
+    kept = 2 * checkpoint + nets + size.epochs * size.val_images * size.classes * _FLOAT_BYTES
+    searching = (slots + size.promote + 1) * kept
     promoting = size.promote * size.folds * kept
-    probs = len(recipes) * size.val_images + size.promote * size.folds * (2 * size.val_images + size.test_images)
+    probs = len(recipes) * size.val_images + size.promote * size.folds * (4 * size.val_images + size.test_images)
     return max(searching, promoting) + probs * size.classes * _FLOAT_BYTES
 
 

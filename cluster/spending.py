@@ -19,6 +19,7 @@ from cluster.promotion import Standing, best
 from cluster.resources import Slots
 from trainables.layout import load_array, load_json, save_json
 from trainables.scores import goodness, score
+from trainables.throughput import answer_views
 from trainables.trial import load_epochs, load_recipe, load_trial, load_trials
 
 _CLOSING = 0.6
@@ -252,10 +253,11 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         rows = [load_epochs(folder).to_dict("records") for folder in folders]
         pace = pace_of(rows[0], plan.scored_epochs, len(plan.folds.split(0)[1]), recipe.tta_count)
         left = [range(len(done) + 1, recipe.epochs + 1) for done in rows]
-        net_s = len(plan.data.test_ids) * recipe.tta_count * pace.view_s
+        net_s = len(plan.data.test_ids) * recipe.tta_count * pace.view_s * len(recipe.answering_epochs)
+        answer_s = pace.view_s * answer_views(recipe, *map(len, plan.folds.split(0)))
         return Member(
             number,
-            tuple(pace.training_s(each, plan.scored_epochs) for each in left),
+            tuple(pace.training_s(each, plan.scored_epochs) + answer_s * bool(each) for each in left),
             sum(map(len, left)),
             tuple(net_s for folder in folders if not folder.test_probs.exists()),
         )

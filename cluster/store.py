@@ -11,7 +11,7 @@ from pathlib import Path
 
 from search_spaces import InputError
 from trainables.bucket import Bucket, Copy, cache_folder, is_bucket
-from trainables.layout import SearchFolder, load_object, save_json
+from trainables.layout import SearchFolder, is_heavy, load_object, save_json
 
 _PUBLISH_EVERY_S = 2.0
 _FETCH_EVERY_S = 5.0
@@ -119,8 +119,8 @@ class BucketStore(Store):
         folder = self.search.trial(number).fold(fold)
         if folder.path.exists():
             super().forget(number, fold)
-            heavy = {path.relative_to(self.search.path).as_posix() for path in folder.heavy}
-            self.bucket.remove(heavy & set(self.bucket.states(self._name(number, fold))))
+            names = self.bucket.states(self._name(number, fold))
+            self.bucket.remove(name for name in names if is_heavy(name.rpartition("/")[2]))
 
     def _name(self, number: int, fold: int) -> str:
         return self.search.trial(number).fold(fold).path.relative_to(self.search.path).as_posix()

@@ -61,6 +61,10 @@ TTAS: Kinds = {"as_trained": (), "flips": (), "shifts": (), "crops": (), "crop_f
 MOST_VIEWS = 8
 """Each family has this many test-time views; view 1 is always the plain image."""
 
+ANSWERS: Kinds = {"last": (), "soup": ("answer_epochs",), "mean": ("answer_epochs",)}
+"""What answers once a training has ended: the last epoch's net, one net whose weights are the mean of the last epochs',
+or the mean of what the last epochs' nets say. `trainables/last_epochs.py`."""
+
 PRECISIONS: Kinds = {"auto": (), "float32": (), "bfloat16": (), "float16": ()}
 """`trainables/precision.py`. `auto` is mixed precision on a GPU and float32 on a CPU."""
 
@@ -76,6 +80,7 @@ KINDS: dict[str, Kinds] = {
     "sampling": SAMPLINGS,
     "denoise": DENOISES,
     "tta": TTAS,
+    "answer": ANSWERS,
     "precision": PRECISIONS,
 }
 """By the field that names one."""

@@ -95,7 +95,14 @@ class Recipe:
     clip_norm: float = 0.0
     """Longest gradient, all parameters together; 0 is off."""
     ema_decay: float = 0.0
-    """Of the moving average of weights that is then scored and saved, warmed up as timm does it; 0 is off."""
+    """Of the moving average of weights that is then scored and saved, warmed up as timm does it; 0 is off.
+
+    BatchNorm's statistics are averaged with the weights.
+    """
+    answer: str = "last"
+    """One of `kinds.ANSWERS`. After earlier epochs a training is judged by the net of that epoch, whatever is asked."""
+    answer_epochs: int = 3
+    """How many last epochs make a soup or a mean."""
     layer_decay: float = 1.0
     """Factor of the rate from each layer to the one below it; 1 is off."""
     schedule: str = "cosine"
@@ -134,6 +141,16 @@ class Recipe:
     def augments(self, epoch: int) -> bool:
         """Whether training images are augmented and mixed in an epoch, from 1 on."""
         return self.plain_first_epochs < epoch <= self.epochs - self.plain_last_epochs
+
+    @property
+    def late_epochs(self) -> range:
+        """The last `answer_epochs` epochs, or all of them where there are fewer."""
+        return range(max(1, self.epochs - self.answer_epochs + 1), self.epochs + 1)
+
+    @property
+    def answering_epochs(self) -> range:
+        """Those of whose nets each is kept and predicts; a soup is one net, kept with the last."""
+        return self.late_epochs if self.answer == "mean" else self.late_epochs[-1:]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, read back by `from_dict`."""

@@ -43,6 +43,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "sam_rho": (0.0, 1.0, ""),
     "clip_norm": (0.0, math.inf, ""),
     "ema_decay": (0.0, _BELOW_ONE, ""),
+    "answer_epochs": (2, 100, ""),
     "layer_decay": (_ABOVE_ZERO, 1.0, ""),
     "warm_up": (0.0, _BELOW_ONE, ""),
     "restart_epochs": (1, 10_000, ""),
@@ -133,6 +134,8 @@ def _contradictions(r: SimpleNamespace) -> Iterator[str]:
     plain = r.plain_first_epochs + r.plain_last_epochs
     if plain and plain >= r.epochs:
         yield f"plain_first_epochs + plain_last_epochs must be less than epochs {r.epochs}, got {plain}"
+    if r.answer != "last" and r.answer_epochs > r.epochs:
+        yield f"answer_epochs must be at most epochs {r.epochs}, got {r.answer_epochs}"
     if r.freeze_bn and not r.pretrained:
         yield "freeze_bn must be false where pretrained is false: there are no statistics to keep"
     yield from _size_problems(r)

@@ -19,6 +19,7 @@ from pyarrow import fs
 from search_spaces import InputError
 from trainables.bucket import Bucket, BucketAway, Copy, is_bucket, patiently
 from trainables.data.place import DataPlace, contents_file, fetched_hash
+from trainables.layout import is_heavy
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
@@ -188,8 +189,8 @@ def test_a_search_in_a_bucket_is_the_same_search(server: Server, tmp_path: Path,
         pd.testing.assert_frame_equal(numbers(there), numbers(table))
     for name in ("rungs.json", "standings.json", "ensemble.json", "submission.csv"):
         assert (tmp_path / "home" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes(), name
-    losers = [name for name in bucket.states() if name.endswith(("weights.safetensors", "checkpoint.safetensors"))]
-    assert {name.split("/")[1] for name in losers} == {f"{number:03d}" for number in promoted(tmp_path / "plain")}
+    heavy = [name for name in bucket.states("trials") if is_heavy(name.rpartition("/")[2])]
+    assert {name.split("/")[1] for name in heavy} == {f"{number:03d}" for number in promoted(tmp_path / "plain")}
     again = searched("--data", data, "--out", out)
     assert again.returncode == 2
     assert "holds a search already" in again.stderr

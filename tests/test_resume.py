@@ -63,6 +63,8 @@ def test_sixty_trials_on_two_slots_through_two_deaths(stripes: Path, tmp_path: P
         ended = {f"{number:03d}/fold0": now[f"{number:03d}/fold0"] for number in numbers}
     assert len(load_trials(out)) == len(load_json(out.standings)) == 60
     assert slots < most <= slots + promote + 1, "of those that run, the best that ended, and one that is being judged"
+    kept = {path.parent.parent.name for path in out.path.glob("trials/*/fold0/epoch*")}
+    assert kept == {f"{number:03d}" for number in load_json(out.promoted)}, "epochs of losers are compared with nothing"
     values = load_json(out.rungs)["values"]
     assert set(values) == {"2"}
     reported = {str(t.number): t.epochs.set_index("epoch")["val_robust_loss"] for t in load_trials(out)}

@@ -124,6 +124,12 @@ def test_the_report_says_how_sure_it_is(finished_search: Path) -> None:
     assert {"unchosen_accuracy", "unchosen_se"} <= set(best)
     assert f"{100 * best['unchosen_accuracy']:.2f} % ± {100 * best['unchosen_se']:.2f} %" in page
     assert "Differences are paired, image by image on fold 0" in page
+    assert "Which epochs answer" in page
+    ways = analysis.load(finished_search).ways
+    assert set(ways["trial"]) == {row["trial"] for row in summary["promoted"]}
+    assert set(ways["folds"]) == {3}, "fold 0 of the search has all that the others have"
+    answers = ways[ways["answers"]].set_index("trial")["accuracy"]
+    assert answers.to_dict() == pytest.approx({row["trial"]: row["cv_accuracy"] for row in summary["promoted"]})
     standings = analysis.load(finished_search).standings
     assert standings["trial"].iloc[0] == summary["best_trial"]["trial"]
     assert standings["behind"].iloc[0] == 0

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from search_spaces.errors import InputError
 from search_spaces.kinds import DENOISES
+from search_spaces.recipe import Recipe
 
 DENOISED_FROM = 100_000
 """Numbers of a search's own trials are below; those of denoised ones, `denoised_number`, are not."""
@@ -90,6 +91,11 @@ def load_array(path: Path) -> NDArray[Any]:
     return array
 
 
+def is_heavy(name: str) -> bool:
+    """Whether only a resume, a prediction or a comparison of epochs would need this file of a fold."""
+    return name.endswith(".safetensors") or name.startswith("epoch")
+
+
 @dataclass(frozen=True)
 class FoldFolder:
     """What training a recipe on one fold leaves behind."""
@@ -113,13 +119,42 @@ class FoldFolder:
 
     @property
     def weights(self) -> Path:
-        """The net after the last epoch, safetensors; its header says how to build it."""
+        """The net that answers in the end, or the last of those; its header says how to build it."""
         return self.path / "weights.safetensors"
 
     @property
     def pred_probs(self) -> Path:
-        """Validation rows' class probabilities (n, K) after the newest epoch, at the recipe's TTA count."""
+        """Validation rows' class probabilities (n, K) after the newest epoch, at the recipe's TTA count.
+
+        After the last one they are those of what the recipe answers with.
+        """
         return self.path / "pred_probs.npy"
+
+    def epoch_probs(self, epoch: int) -> Path:
+        """What `pred_probs` were after one epoch, by that epoch's net, whatever answers in the end."""
+        return self.path / f"epoch{epoch:03d}.npy"
+
+    def epoch_weights(self, epoch: int) -> Path:
+        """The net after an epoch that is not the last, where a recipe answers by the mean of several."""
+        return self.path / f"epoch{epoch:03d}.safetensors"
+
+    def nets(self, recipe: Recipe) -> list[Path]:
+        """The weight files whose mean answers, the last epoch's last."""
+        return [*map(self.epoch_weights, recipe.answering_epochs[:-1]), self.weights]
+
+    def trained(self, recipe: Recipe) -> bool:
+        """Whether every net that answers is here."""
+        return all(net.exists() for net in self.nets(recipe))
+
+    @property
+    def soup_probs(self) -> Path:
+        """Validation rows' class probabilities (n, K) by the soup of the last epochs, whatever answers."""
+        return self.path / "soup_probs.npy"
+
+    @property
+    def not_averaged_probs(self) -> Path:
+        """The same by the last epoch's net itself, where its moving average answers."""
+        return self.path / "not_averaged_probs.npy"
 
     @property
     def view_probs(self) -> Path:
@@ -151,15 +186,11 @@ class FoldFolder:
         """Epochs whose loss was not finite and that were trained once more, a line each."""
         return self.path / "retries.txt"
 
-    @property
-    def heavy(self) -> tuple[Path, Path, Path]:
-        """What only a resume or a prediction would need."""
-        return self.checkpoint, self.earlier_checkpoint, self.weights
-
     def forget_weights(self) -> None:
         """Delete what is heavy."""
-        for path in self.heavy:
-            path.unlink(missing_ok=True)
+        for path in self.path.glob("*"):
+            if is_heavy(path.name):
+                path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

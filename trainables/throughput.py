@@ -52,6 +52,12 @@ class Throughput:
         return train_images * self.train_image_s + val_images * views * self.view_s
 
 
+def answer_views(recipe: Recipe, train_images: int, val_images: int) -> int:
+    """Views of the work at the end of a training, beside its last epoch: what else may answer is made and asked."""
+    asked = len(recipe.answering_epochs) + bool(recipe.ema_decay)
+    return train_images + val_images * recipe.tta_count * asked
+
+
 Key = tuple[object, ...]
 
 

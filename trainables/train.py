@@ -15,14 +15,14 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 from timm.utils import ModelEmaV3
-from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from search_spaces.errors import InputError
 from search_spaces.recipe import Recipe
@@ -33,10 +33,11 @@ from trainables.checks import check_on_data, check_recipes
 from trainables.data.cleaned import cleaned_hash, with_cleaned
 from trainables.data.duplicates import duplicate_groups
 from trainables.data.folds import Folds, make_folds
-from trainables.data.images import PlainImages, TrainingImages, plain_loader, training_loader
+from trainables.data.images import PlainImages, TrainingImages, training_loader
 from trainables.data.kaggle import ImageData, check_data, load_data
 from trainables.data.place import DataPlace
 from trainables.data.skipped import load_skipped
+from trainables.last_epochs import last_answer, lost_nets, renew_statistics, stir_in
 from trainables.layout import FoldFolder, SearchFolder, load_json, save_array, save_json, write_whole
 from trainables.losses.of_recipe import loss_of
 from trainables.memory import micro_batch, remember
@@ -44,11 +45,12 @@ from trainables.mixing import mix
 from trainables.node import check_node
 from trainables.optimizers import optimizer_of
 from trainables.precision import scaler_of
-from trainables.predict import device, nested_means, view_probs
+from trainables.predict import device
 from trainables.schedules import learning_rate
 from trainables.setting import Setting
 from trainables.steps import Stepper
 from trainables.tensorboard import Curves
+from trainables.validation import Validation, Validator
 from trainables.working_copy import working_copy
 
 Row = dict[str, Any]
@@ -68,13 +70,21 @@ class Training:
     scaler: torch.amp.GradScaler
     average: ModelEmaV3 | None = None
     """Moving average of the weights, where the recipe has one."""
+    soup: AveragedModel | None = None
+    """Of the last epochs' nets, from the first of them on."""
     rows: list[Row] = field(default_factory=list)
 
     @property
-    def answering_net(self) -> Net:
-        """The net that is scored and saved."""
-        answering: Net = self.average.module if self.average else self.net
-        return answering
+    def epoch_net(self) -> Net:
+        """The net that an epoch is scored by."""
+        net: Net = self.average.module if self.average else self.net
+        return net
+
+    @property
+    def soup_net(self) -> Net:
+        """The net with the mean weights of the last epochs' nets; there from the first of those on."""
+        assert self.soup
+        return cast(Net, self.soup.module)
 
     def ended(self, recipe: Recipe) -> bool:
         """Whether there is no epoch left to train."""
@@ -164,7 +174,7 @@ def _train_and_score(training: Training, recipe: Recipe, seen: _Seen, folder: Fo
     images = TrainingImages(seen.data, seen.train_rows, recipe, seen.seed, epoch)
     train_loss, micro_batch = _train_epoch(training, recipe, images, epoch, seen.seed, setting)
     row: Row = {"epoch": epoch, "train_loss": train_loss, "micro_batch": micro_batch}
-    row |= _score_epoch(training.answering_net, recipe, seen.val_images, seen.val_labels, epoch, folder, setting)
+    row |= _score_epoch(training, recipe, seen, row, folder, setting)
     seconds = time.perf_counter() - started
     row |= {"learning_rate": training.optimizer.param_groups[-1]["lr"], "seconds": seconds}
     row |= {"images_per_s": len(images) / seconds, "fold_hash": seen.fold_hash, "threads": setting.threads}
@@ -222,36 +232,41 @@ def _say_halved(recipe: Recipe, setting: Setting, where: torch.device, rows: int
 
 
 def _score_epoch(
-    net: Net,
-    recipe: Recipe,
-    images: PlainImages,
-    labels: NDArray[np.int64],
-    epoch: int,
-    folder: FoldFolder,
-    setting: Setting,
+    training: Training, recipe: Recipe, seen: _Seen, row: Row, folder: FoldFolder, setting: Setting
 ) -> Row:
     """Validation scores at the recipe's own TTA count; where a trial may end, the curve over all counts too."""
-    started = time.perf_counter()
+    started, epoch = time.perf_counter(), row["epoch"]
     may_end = epoch in setting.curve_epochs or epoch == recipe.epochs
     count = max(recipe.tta_count, setting.largest_tta_count) if may_end else recipe.tta_count
-    loader = plain_loader(images, recipe.batch_size, setting.loader_workers)
-    plain: list[Tensor] = []
-    views = view_probs(net, loader, recipe, count, plain.append)
-    means = nested_means(views)
-    own = means[recipe.tta_count - 1]
+    validator = Validator(recipe, seen.val_images, seen.val_labels, setting.loader_workers)
+    said = validator.ask(training.epoch_net, count)
+    save_array(folder.epoch_probs(epoch), said.means[recipe.tta_count - 1])
+    if epoch in recipe.late_epochs:
+        training.soup = stir_in(training.soup, training.epoch_net)
+    if epoch == recipe.epochs:
+        said = _answer(training, said, validator, seen, row["micro_batch"], folder)
+    own, labels = said.means[recipe.tta_count - 1], seen.val_labels
     save_array(folder.pred_probs, own)
     if epoch == recipe.epochs:
-        save_array(folder.view_probs, views)
+        save_array(folder.view_probs, said.views)
     if may_end:
         curve = [
             {"tta_count": views, **{metric: scores.score(metric, probs, labels) for metric in scores.METRICS}}
-            for views, probs in enumerate(means, start=1)
+            for views, probs in enumerate(said.means, start=1)
         ]
         save_json(folder.tta_curve, {"epoch": epoch, "curve": curve})
-    logits = torch.cat(plain)
-    raw = loss_of(recipe).by_row(logits, torch.from_numpy(labels).to(logits.device))
-    scored = {**scores.validation(own, labels), "val_loss_raw": float(raw.mean())}
+    scored = {**scores.validation(own, labels), "val_loss_raw": said.raw_loss}
     return {**scored, "score_s": time.perf_counter() - started}
+
+
+def _answer(
+    training: Training, of_last: Validation, validator: Validator, seen: _Seen, micro_batch: int, folder: FoldFolder
+) -> Validation:
+    """What answers once the last epoch is trained, its soup made ready."""
+    paths = seen.data.train_paths
+    images = PlainImages([paths[row] for row in seen.train_rows], validator.recipe)
+    renew_statistics(training.soup_net, validator.recipe, images, micro_batch, seen.seed, validator.loader_workers)
+    return last_answer(of_last, training.soup_net, training.net if training.average else None, validator, folder)
 
 
 def _begin(recipe: Recipe, data: ImageData, fold_hash: str, folder: FoldFolder, setting: Setting) -> Training:
@@ -262,7 +277,10 @@ def _begin(recipe: Recipe, data: ImageData, fold_hash: str, folder: FoldFolder, 
     average = ModelEmaV3(net, decay=recipe.ema_decay, use_warmup=True) if recipe.ema_decay else None
     training = Training(net, build, optimizer_of(recipe, net), scaler_of(recipe, device()), average)
     stored = load_checkpoint(folder)
-    if stored:
+    lost = lost_nets(folder, recipe, len(stored["rows"])) if stored else ""
+    if lost:
+        print(f"note: the training begins again, since it is to answer by nets that are lost: {lost}", flush=True)
+    elif stored:
         same = Recipe.from_dict(stored["recipe"]) == recipe and stored["fold_hash"] == fold_hash
         if not same or stored.get("cleaned") != cleaned_hash(folder.cleaned):
             raise InputError(
@@ -274,6 +292,9 @@ def _begin(recipe: Recipe, data: ImageData, fold_hash: str, folder: FoldFolder, 
         training.scaler.load_state_dict(stored["scaler"])
         if training.average:
             training.average.module.load_state_dict(stored["average"])
+        if stored["soup"]:
+            training.soup = AveragedModel(training.epoch_net)
+            training.soup.load_state_dict(stored["soup"])
         training.rows = stored["rows"]
     return training
 
@@ -282,8 +303,10 @@ def _publish(training: Training, recipe: Recipe, folder: FoldFolder) -> None:
     """What others read: after an epoch, and after a resume too, which may stand on an older one or on lost files."""
     rows = training.rows
     write_whole(folder.metrics, pd.DataFrame(rows).to_csv(index=False))
-    if len(rows) == recipe.epochs and not rows[-1]["diverged"]:
-        save_net(folder.weights, training.answering_net, recipe, training.build)
+    weights = dict(zip(recipe.answering_epochs, folder.nets(recipe), strict=True)).get(len(rows))
+    if weights and not rows[-1]["diverged"]:
+        net = training.soup_net if recipe.answer == "soup" else training.epoch_net
+        save_net(weights, net, recipe, training.build)
 
 
 def _save(training: Training, recipe: Recipe, folder: FoldFolder) -> None:
@@ -301,6 +324,7 @@ def _save(training: Training, recipe: Recipe, folder: FoldFolder) -> None:
             "optimizer": training.optimizer.state_dict(),
             "scaler": training.scaler.state_dict(),
             "average": training.average.module.state_dict() if training.average else None,
+            "soup": training.soup.state_dict() if training.soup else None,
         },
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -128,6 +129,13 @@ def check_fold_hashes(folder: TrialFolder, folds: Folds) -> None:
 def _fold_hash(folder: FoldFolder) -> str | None:
     epochs = load_epochs(folder)
     return str(epochs["fold_hash"].iloc[-1]) if len(epochs) else None
+
+
+def trial_nets(search: SearchFolder, number: int, n_folds: int) -> list[Path]:
+    """The weight files of a promoted trial whose mean answers, of all folds, each as often as any other."""
+    folder = search.trial(number)
+    recipe = load_recipe(folder)
+    return [net for fold in range(n_folds) for net in folder.fold(fold).nets(recipe)]
 
 
 def trial_test_probs(search: SearchFolder, number: int, n_folds: int) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ SIZE = Size(
     classes=5,
     largest_tta_count=1,
 )
+MEAN = {"answer": "mean", "answer_epochs": 2}
 PACE = Throughput(train_image_s=1.0, view_s=0.1)
 
 
@@ -29,17 +30,24 @@ def recipe(**fields: Any) -> Recipe:
 
 def test_seconds_are_those_of_the_work() -> None:
     found = outlook(SIZE, [recipe(), recipe(seed=1)], 1, {cost_key(recipe()): PACE}, (0.0, 0.0), False)
-    epoch, net = 100 * 1.0 + 100 * 0.1, 50 * 0.1
+    epoch, answer, net = 100 * 1.0 + 100 * 0.1, 100 * 0.1 + 100 * 0.1, 50 * 0.1
     assert found.timed
     assert found.forecast.search_epochs.low == found.forecast.search_epochs.high == 4
-    assert found.forecast.wall_s.middle == pytest.approx(4 * epoch + 2 * epoch + 2 * net)
+    assert found.forecast.wall_s.middle == pytest.approx(4 * epoch + 2 * epoch + 3 * answer + 2 * net)
 
 
 def test_epochs_at_whose_end_a_trial_may_be_judged_are_scored_at_every_count() -> None:
     more = Size(**{**vars(SIZE), "largest_tta_count": 3})
     found = outlook(more, [recipe()], 1, {cost_key(recipe()): PACE}, (0.0, 0.0), False)
-    plain, scored, net = 110.0, 130.0, 5.0
-    assert found.forecast.wall_s.middle == pytest.approx(2 * (plain + scored) + 2 * net)
+    plain, scored, answer, net = 110.0, 130.0, 20.0, 5.0
+    assert found.forecast.wall_s.middle == pytest.approx(2 * (plain + scored + answer) + 2 * net)
+
+
+def test_a_mean_of_epochs_is_asked_once_more_for_each_and_keeps_each_net() -> None:
+    pace = {cost_key(recipe()): PACE}
+    one, two = (outlook(SIZE, [recipe(**f)], 1, pace, (0.0, 0.0), False) for f in ({}, MEAN))
+    assert two.forecast.wall_s.middle - one.forecast.wall_s.middle == pytest.approx(2 * (100 * 0.1 + 50 * 0.1))
+    assert two.disk_bytes > one.disk_bytes
 
 
 def test_without_a_throughput_there_are_epochs_but_no_hours() -> None:

@@ -73,6 +73,9 @@ def test_all_kinds_of_problems_at_once() -> None:
     [
         ({"schedule": "plateau", "restart_epochs": 3}, "restart_epochs belongs to another schedule"),
         ({"schedule": "cosine_restarts", "plateau_patience": 3}, "plateau_patience belongs to another schedule"),
+        ({"answer": "mean", "answer_epochs": 999}, "answer_epochs must be in"),
+        ({"answer": "soup", "epochs": 2}, "answer_epochs must be at most epochs 2, got 3"),
+        ({"answer_epochs": 4}, "answer_epochs belongs to another answer"),
         ({"augment": "custom"}, "augment_pipeline must be the JSON text"),
         ({"augment_pipeline": "{}"}, "augment_pipeline belongs to another augment"),
         ({"inference_size": 48}, "inference_size of test_vit must be 0"),
