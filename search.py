@@ -1,7 +1,4 @@
-"""Search, promote, ensemble, report: the whole story of one search. `python search.py --help` lists the flags.
-
-The same file runs on a laptop and under `ray submit cluster.yaml search.py -- FLAGS`.
-"""
+"""Search, promote, ensemble, report: one search, here or under `ray submit`. `search.py --help` lists the flags."""
 
 from __future__ import annotations
 
@@ -14,6 +11,7 @@ import analysis
 from analysis.ensemble import choose, ensemble_test_probs, submission
 from analysis.report import write_report
 from analysis.summary import closing_lines, summarize
+from cluster.denoising import denoise
 from cluster.flags import read_flags
 from cluster.folds import predict_test, promote
 from cluster.identity import begin
@@ -39,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             begin(plan)
             trials = search(plan, slots, spending)
             promoted = promote(plan, slots, spending, trials)
-            ensemble = choose(plan.search, plan.data, plan.folds, promoted, plan.metric, plan.quiet)
+            candidates = [*promoted, *denoise(plan, slots, spending, promoted)]
+            ensemble = choose(plan.search, plan.data, plan.folds, candidates, plan.metric, plan.quiet)
             predict_test(plan, slots, spending, ensemble["members"], promoted[0])
             write_whole(plan.search.submission, submission(plan.data.test_ids, ensemble_test_probs(plan.search)))
             summary = summarize(plan.search, plan.data, plan.folds, time.monotonic() - started)

@@ -68,6 +68,14 @@ class Found:
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
     @cached_property
+    def label_issues(self) -> pd.DataFrame:
+        """One row a suspicious label, worst first; of a finished search."""
+        try:
+            return pd.read_csv(self.search.label_issues, dtype={"image_id": str}, keep_default_na=False)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self.search.label_issues} cannot be read: {error}") from None
+
+    @cached_property
     def tta(self) -> pd.DataFrame:
         """One row a trial and TTA count: its scores at the epoch where it was last scored at every count."""
         rows: list[dict[str, Any]] = []

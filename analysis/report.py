@@ -16,7 +16,7 @@ from analysis.epochs import verdict
 from analysis.loading import Found, load
 from search_spaces.errors import InputError
 from search_spaces.recipe import FIELDS
-from trainables.layout import write_whole
+from trainables.layout import load_json, write_whole
 from trainables.scores import shown
 
 _ALWAYS = ("backbone", "image_size", "batch_size", "learning_rate", "t1", "t2", "smoothing", "tta_count")
@@ -37,6 +37,7 @@ def write_report(found: Found) -> Path:
         recipe_fields=_shown_fields(found),
         trials=_ranked(found),
         ties=_ties(found),
+        gallery=load_json(found.search.label_gallery) if found.summary.get("label_issues") else [],
         verdict=verdict(found.summary.get("ways", []), metric),
         curves=figures.to_svg(curves),
         bars=figures.to_svg(figures.promoted_bars(found.summary)),

@@ -15,8 +15,10 @@ from analysis.ensemble import ensemble_test_probs
 from analysis.ensemble.chosen import members_of, read_oof
 from analysis.ensemble.description import described
 from analysis.epochs import compare_epochs, load_fold_epochs
+from analysis.label_issues import write_label_issues
 from analysis.outcome import plan_and_outcome
 from search_spaces.edges import edges
+from trainables.comparison import paired
 from trainables.data.digits import TRUE_LABELS
 from trainables.data.folds import Folds
 from trainables.data.kaggle import ImageData
@@ -37,6 +39,8 @@ def summarize(search: SearchFolder, data: ImageData, folds: Folds, wall_s: float
         "ways": [row for number in promoted for row in _ways(search, trials[number], data, folds, about["metric"])],
         "edges": [str(edge) for edge in edges(trials[promoted[0]].recipe.to_dict(), about["ranges"])],
         "ensemble": {**load_json(search.ensemble), **_described(search, promoted, data, folds, about["metric"])},
+        "denoised": [_denoised(search, row, data, folds, truth) for row in load_json(search.denoised)],
+        "label_issues": write_label_issues(search, data),
         "epochs_trained": sum(trial.epoch for trial in trials.values()),
         "epochs_without_stopping": sum(trial.recipe.epochs for trial in trials.values()),
         "statuses": pd.Series([trial.status for trial in trials.values()]).value_counts().to_dict(),
@@ -135,9 +139,30 @@ def _promoted(
         "unchosen_se": accuracy_se(elsewhere, len(validated) - by_fold[0]["images"]),
         "sources": _by_source(hit, data, validated),
     }
-    if truth is not None and all(search.trial(trial.number).fold(f).test_probs.exists() for f in range(folds.count)):
-        row["test_accuracy"] = accuracy(trial_test_probs(search, trial.number, folds.count), truth)
-    return row
+    return row | _test_accuracy(search, trial.number, folds, truth)
+
+
+def _denoised(
+    search: SearchFolder, row: dict[str, Any], data: ImageData, folds: Folds, truth: NDArray[np.int64] | None
+) -> dict[str, Any]:
+    """A denoised trial beside its origin: both scored on the labels as given, paired on the same images."""
+    rows = folds.validated
+    plain, cleaned = (
+        hits(oof_pred_probs(search, number, folds)[rows], data.labels[rows]) for number in (row["origin"], row["trial"])
+    )
+    ahead = paired(cleaned, plain)
+    share = float(cleaned.mean())
+    found = {**row, "cv_accuracy": share, "cv_se": accuracy_se(share, len(rows)), "ahead": ahead.behind, "se": ahead.se}
+    return found | _test_accuracy(search, row["trial"], folds, truth)
+
+
+def _test_accuracy(
+    search: SearchFolder, number: int, folds: Folds, truth: NDArray[np.int64] | None
+) -> dict[str, float]:
+    """Of the mean of a trial's fold nets, where the truth is known and all of them predicted the test images."""
+    if truth is None or not all(search.trial(number).fold(f).test_probs.exists() for f in range(folds.count)):
+        return {}
+    return {"test_accuracy": accuracy(trial_test_probs(search, number, folds.count), truth)}
 
 
 def _ways(search: SearchFolder, trial: Trial, data: ImageData, folds: Folds, metric: str) -> list[dict[str, Any]]:

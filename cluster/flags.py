@@ -6,16 +6,23 @@ import argparse
 import json
 import math
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from search_spaces import InputError, Space
+from search_spaces.kinds import DENOISES
 from search_spaces.recipe import TEXT_FIELDS
+from trainables import label_quality
+from trainables.bucket import is_bucket
+from trainables.layout import DENOISED_FROM
 from trainables.scores import METRICS
 
 SEARCHERS = ("random", "tpe")
 """The default first."""
+
+MOST_TRIALS = DENOISED_FROM // 2
+"""Trials that fail are replaced, by at most as many, and all numbers must be below those of denoised trials."""
 
 
 def read_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -50,6 +57,13 @@ def _what_is_searched(add: Callable[..., object]) -> None:
     add("--epochs", type=int, help="epochs of a whole training (default: the space's)")
     add("--promote", type=int, metavar="K", help="trials that earn all folds (default: the space's)")
     add("--adaptive", action="store_true", help="promote fold by fold, and drop whom the folds so far rule out")
+    add(
+        "--denoise",
+        choices=tuple(DENOISES),
+        default="none",
+        help="train the promoted once more, with suspicious training labels cleaned inside each fold",
+    )
+    add("--denoise-folds", nargs="+", type=int, default=[], metavar="F", help="in these folds only (default: all)")
     add("--folds", type=int, default=5)
     add(
         "--groups",
@@ -129,10 +143,30 @@ def check_numbers(flags: argparse.Namespace, space: Space) -> None:
     counted = flags.trials or space.grid or not (flags.time_budget or flags.epoch_budget)
     if counted and promote > trials:
         problems.append(f"--promote must not exceed --trials, got --promote {promote} and --trials {trials}")
+    if trials > MOST_TRIALS:
+        problems.append(f"--trials must be at most {MOST_TRIALS}, got {trials}")
     if flags.resume and flags.out is None:
         problems.append("--resume needs --out, the search to go on with")
+    problems += _denoise_problems(flags)
     if problems:
         raise InputError("The flags of a search must keep their ranges:", problems)
+
+
+def _denoise_problems(flags: argparse.Namespace) -> Iterator[str]:
+    """What cannot be cleaned: a budget reserves nothing for it, and nets in a bucket are not copied."""
+    wrong = [fold for fold in flags.denoise_folds if not 0 <= fold < flags.folds]
+    if wrong:
+        yield f"--denoise-folds must be in [0, {flags.folds - 1}], got {', '.join(map(str, wrong))}"
+    if flags.denoise == "none":
+        if flags.denoise_folds:
+            yield "--denoise-folds needs --denoise, the way to clean them"
+        return
+    if not label_quality.available():
+        yield f"--denoise: {label_quality.MISSING}"
+    if flags.time_budget or flags.epoch_budget:
+        yield "--denoise excludes --time-budget and --epoch-budget: neither reserves anything for it"
+    if flags.denoise_folds and flags.out and is_bucket(flags.out):
+        yield "--denoise-folds needs an --out that is a folder; in a bucket all folds are denoised"
 
 
 def set_fields(words: Sequence[str]) -> dict[str, Any]:

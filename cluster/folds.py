@@ -51,8 +51,11 @@ def promote(plan: Plan, slots: Resources, spending: Spending, trials: list[Trial
     _forget_losers(plan, trials)
     members, dropped = promoted, {}
     for folds in plan.stages:
-        _train_folds(plan, slots, spending, members, folds)
-        members = _whole(plan, members, folds.stop)
+        of_folds = f", folds {folds[0]}-{folds[-1]}" if plan.adaptive else ""
+        train_folds(plan, slots, spending, members, folds, f"promotion{of_folds}")
+        members = whole(plan, members, folds.stop, "not promoted")
+        if not members:
+            raise SearchFailed("Every promoted trial diverged on some fold; try another --seed or a tamer space")
         for number in _ruled_out(plan, members, folds.stop) if plan.adaptive else []:
             members.remove(number)
             dropped[number] = folds.stop
@@ -71,7 +74,7 @@ def _forget_losers(plan: Plan, trials: list[Trial]) -> None:
                 plan.store.forget(trial.number, fold)
 
 
-def _train_folds(plan: Plan, slots: Resources, spending: Spending, members: list[int], folds: range) -> None:
+def train_folds(plan: Plan, slots: Resources, spending: Spending, members: list[int], folds: range, title: str) -> None:
     """What the members lack of these folds. Where time runs out, those that are not whole by then are given up."""
     pairs = [(number, fold) for number in members for fold in folds]
 
@@ -80,12 +83,11 @@ def _train_folds(plan: Plan, slots: Resources, spending: Spending, members: list
 
     def given_up(left: list[_Pair]) -> list[_Pair]:
         spending.look()
-        whole = [member for member in members if all(number != member for number, _ in left)]
-        wanted = whole or members[:1]
+        done = [member for member in members if all(number != member for number, _ in left)]
+        wanted = done or members[:1]
         return [pair for pair in left if pair[0] not in wanted] if spending.training_must_end(wanted) else []
 
-    of_folds = f", folds {folds[0]}-{folds[-1]}" if plan.adaptive else ""
-    with bar(f"promotion{of_folds}, epochs", plan.quiet) as update:
+    with bar(f"{title}, epochs", plan.quiet) as update:
         left = [(number, fold) for number, fold in pairs if not _is_trained(plan, number, fold)]
         _run(plan, slots, left, _train_fold, lambda _done: update(epochs_done(), len(pairs) * plan.epochs), given_up)
 
@@ -258,18 +260,16 @@ def _is_trained(plan: Plan, number: int, fold: int) -> bool:
     return trial.fold(fold).trained(load_recipe(trial))
 
 
-def _whole(plan: Plan, promoted: list[int], count: int) -> list[int]:
+def whole(plan: Plan, members: list[int], count: int, fate: str) -> list[int]:
     """Those that have a net for each of the first `count` folds; one that diverged is left out, and named."""
-    whole = []
-    for number in promoted:
+    found = []
+    for number in members:
         folders = [plan.search.trial(number).fold(fold) for fold in range(count)]
         lacking = [fold for fold in range(count) if not _is_trained(plan, number, fold)]
         if lacking:
             epochs = [load_epochs(folders[fold]) for fold in lacking]
             why = "diverged" if any(len(each) and each["diverged"].iloc[-1] for each in epochs) else "had no time left"
-            print(f"note: trial {number:03d} {why} on fold {', '.join(map(str, lacking))} and is not promoted")
+            print(f"note: trial {number:03d} {why} on fold {', '.join(map(str, lacking))} and is {fate}")
         else:
-            whole.append(number)
-    if not whole:
-        raise SearchFailed("Every promoted trial diverged on some fold; try another --seed or a tamer space")
-    return whole
+            found.append(number)
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -71,6 +71,9 @@ class Plan:
     """Memory of a GPU, where a flag says it; else 0."""
     deterministic: bool
     adaptive: bool
+    denoise: str
+    """How the promoted trials' training rows are cleaned, one of `kinds.DENOISES`."""
+    denoise_folds: tuple[int, ...]
     resume: bool
     quiet: bool
     command: str
@@ -135,6 +138,7 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
     together(
         lambda: check_backbones(space.values("backbone"), bool(space.fields.get("pretrained")) and not flags.weights),
         lambda: check_recipes(recipes, flags.weights),
+        lambda: _check_not_denoised(recipes),
     )
     place, data, contents = _checked_data(flags, store)
     check_on_data(recipes, data)
@@ -167,6 +171,8 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
         gpu_bytes=int((flags.gpu_memory or 0) * 1e9),
         deterministic=flags.deterministic,
         adaptive=flags.adaptive,
+        denoise=flags.denoise,
+        denoise_folds=tuple(sorted({*flags.denoise_folds} or range(flags.folds))),
         resume=flags.resume,
         quiet=flags.quiet,
         command=command(flags, out),
@@ -198,6 +204,13 @@ def _space(flags: argparse.Namespace) -> Space:
     if flags.weights is not None:
         space = _space_with_weights(space, flags.weights)
     return space.fixed(seed=flags.seed, epochs=flags.epochs or space.epochs)
+
+
+def _check_not_denoised(recipes: Sequence[Recipe]) -> None:
+    """What looks wrong is known once all folds of a recipe are trained, and not before its first."""
+    ways = dict.fromkeys(recipe.denoise for recipe in recipes if recipe.denoise != "none")
+    if ways:
+        raise InputError(f"denoise must be 'none' in a space, got {', '.join(ways)}; --denoise cleans the promoted")
 
 
 def _budget(flags: argparse.Namespace, space: Space) -> Budget:

@@ -81,8 +81,10 @@ def write_forecast(plan: Plan, found: Resources) -> None:
     """For the report. A search that goes on keeps what was said at first, unless it is a longer one now."""
     path = plan.search.forecast
     if plan.trials and not (path.exists() and load_json(path).get("trials") == plan.trials):
-        said = outlook_of(plan, plan.recipes(), found.usual.concurrent, plan.throughputs)
-        save_json(path, said.to_dict())
+        said = outlook_of(plan, plan.recipes(), found.usual.concurrent, plan.throughputs).to_dict()
+        if plan.denoise != "none":
+            said.pop("wall_s", None)  # it knows nothing of denoising
+        save_json(path, said)
 
 
 def preview(plan: Plan, gpus: int | None, price: float | None) -> str:
@@ -102,11 +104,23 @@ def preview(plan: Plan, gpus: int | None, price: float | None) -> str:
             f"(grace {GRACE_EPOCHS}, factor {REDUCTION_FACTOR}, rungs {', '.join(map(str, plan.rungs)) or 'none'})"
             + (f": at most {plan.trials * plan.epochs} epochs" if plan.trials else ""),
             f"promotion  {plan.promote} trials to all folds: {promotion} epochs more",
+            *_denoised(plan),
             *_expected(plan, gpus, price),
             f"code       {code_hash()}, the same for every trial on every node",
             f"out        {plan.store.place}",
         )
     )
+
+
+def _denoised(plan: Plan) -> list[str]:
+    if plan.denoise == "none":
+        return []
+    folds = ", ".join(map(str, plan.denoise_folds))
+    epochs = plan.promote * len(plan.denoise_folds) * plan.epochs
+    return [
+        f"denoise    {plan.denoise}: the promoted once more, rows cleaned, folds {folds}: {epochs} epochs more, "
+        "which what is expected leaves out"
+    ]
 
 
 def _expected(plan: Plan, gpus: int | None, price: float | None) -> list[str]:

@@ -146,7 +146,7 @@ def _only_trainings_read(name: str) -> bool:
 
 
 def _a_training_writes(name: str) -> bool:
-    """All in a fold's folder but what the driver keeps there of a promoted trial; and what never leaves a machine."""
+    """All in a fold's folder but what the driver puts there of a promoted trial; and what never leaves a machine."""
     parts = name.split("/")
-    of_a_fold = len(parts) == 4 and parts[0] == "trials" and parts[3] != "search_probs.npy"
+    of_a_fold = len(parts) == 4 and parts[0] == "trials" and parts[3] not in ("search_probs.npy", "cleaned.csv")
     return of_a_fold or parts[0] in ("ray", "lock", "micro_batches.json")

@@ -52,6 +52,9 @@ FITS: Kinds = {"resize": (), "center_crop": ()}
 SAMPLINGS: Kinds = {"natural": (), "sqrt": (), "balanced": ()}
 """How often a class is trained on: as often as it is, as the square root of that, or as often as any other."""
 
+DENOISES: Kinds = {"none": (), "drop": (), "relabel": (), "reweight": ()}
+"""What became of training rows whose labels look wrong: `trainables/data/cleaned.py`."""
+
 TTAS: Kinds = {"as_trained": (), "flips": (), "shifts": (), "crops": (), "crop_flips": (), "tiles": (), "diary": ()}
 """`trainables/tta.py`. `as_trained` is `shifts` after training with them, else `flips`."""
 
@@ -75,6 +78,7 @@ KINDS: dict[str, Kinds] = {
     "mix": MIXES,
     "fit": FITS,
     "sampling": SAMPLINGS,
+    "denoise": DENOISES,
     "tta": TTAS,
     "answer": ANSWERS,
     "precision": PRECISIONS,

@@ -79,6 +79,8 @@ class Recipe:
     """One of `kinds.FITS`."""
     sampling: str = "natural"
     """One of `kinds.SAMPLINGS`. Any but the natural draws with replacement, as many rows an epoch."""
+    denoise: str = "none"
+    """One of `kinds.DENOISES`. Any but `none` reads the fold's `cleaned.csv`, which `--denoise` writes."""
     mix: str = "none"
     """One of `kinds.MIXES`: two images of a batch in one, their labels as shares."""
     mix_prob: float = 1.0

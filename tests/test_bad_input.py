@@ -306,6 +306,16 @@ REFUSED: dict[str, tuple[Broken, str]] = {
     "promote beyond trials": (flags("--promote", 3), "--promote must not exceed --trials"),
     "unknown metric": (flags("--metric", "loss"), "argument --metric: invalid choice: 'loss'"),
     "unknown answer to bad images": (flags("--bad-images", "drop"), "argument --bad-images: invalid choice: 'drop'"),
+    "unknown way to denoise": (flags("--denoise", "flip"), "argument --denoise: invalid choice: 'flip'"),
+    "denoise folds without a way": (flags("--denoise-folds", 0), "--denoise-folds needs --denoise"),
+    "denoise a fold that is not": (
+        flags("--denoise", "drop", "--denoise-folds", 0, 2),
+        "--denoise-folds must be in [0, 1], got 2",
+    ),
+    "denoise on a budget": (
+        flags("--denoise", "drop", "--epoch-budget", 1000),
+        "--denoise excludes --time-budget and --epoch-budget",
+    ),
     "resume of nowhere": (lambda place: Line(["--resume"]), "--resume needs --out, the search to go on with"),
     "groups absent": (
         lambda place: ("--groups", place.root / "no.csv"),
@@ -345,6 +355,7 @@ REFUSED: dict[str, tuple[Broken, str]] = {
         space(OWN_SPACE + "SPACE = SPACE.fixed(imagesize=32)\n"),
         "'imagesize' (did you mean 'image_size'?) is no field of a recipe",
     ),
+    "denoised recipes": (flags("--set", "denoise=drop"), "denoise must be 'none' in a space, got drop"),
     "impossible range": (
         space(OWN_SPACE + "from search_spaces.ranges import Uniform\nSPACE = SPACE.fixed(t1=Uniform(1.0, 0.5))\n"),
         "Uniform: low < high must hold, got low=1.0, high=0.5",

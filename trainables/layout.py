@@ -13,7 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search_spaces.errors import InputError
+from search_spaces.kinds import DENOISES
 from search_spaces.recipe import Recipe
+
+DENOISED_FROM = 100_000
+"""Numbers of a search's own trials are below; those of denoised ones, `denoised_number`, are not."""
 
 _SEARCH, _RECIPE = "search.json", "recipe.json"
 
@@ -173,6 +177,11 @@ class FoldFolder:
         return self.path / "test_probs.npy"
 
     @property
+    def cleaned(self) -> Path:
+        """What `--denoise` changed of the training rows, `image_id,action,label,weight`; not there where nothing."""
+        return self.path / "cleaned.csv"
+
+    @property
     def retries(self) -> Path:
         """Epochs whose loss was not finite and that were trained once more, a line each."""
         return self.path / "retries.txt"
@@ -297,6 +306,21 @@ class SearchFolder:
         return self.path / "view_mean.json"
 
     @property
+    def denoised(self) -> Path:
+        """The denoised trials: each one's number, its origin's, the way, and the folds whose rows were changed."""
+        return self.path / "denoised.json"
+
+    @property
+    def label_issues(self) -> Path:
+        """Suspicious labels, worst first."""
+        return self.path / "label_issues.csv"
+
+    @property
+    def label_gallery(self) -> Path:
+        """The first of them as small pictures, base64, so that the report needs no images."""
+        return self.path / "label_gallery.json"
+
+    @property
     def ensemble(self) -> Path:
         return self.path / "ensemble.json"
 
@@ -335,12 +359,17 @@ class SearchFolder:
         return TrialFolder(self.trials / f"{number:03d}")
 
     def trial_numbers(self) -> list[int]:
-        """The trials that have begun, in order."""
+        """The search's own trials that have begun, in order."""
         numbers = [int(path.name) for path in self.trials.glob("*") if path.name.isdecimal()]
-        return sorted(number for number in numbers if self.trial(number).recipe.exists())
+        return sorted(number for number in numbers if number < DENOISED_FROM and self.trial(number).recipe.exists())
 
     def sweep(self) -> None:
         """Delete what processes that died in the middle of `write_whole` left; nothing may be writing here."""
         for pattern in ("", "trials/*/", "trials/*/*/"):
             for temporary in self.path.glob(f"{pattern}.*.tmp"):
                 temporary.unlink(missing_ok=True)
+
+
+def denoised_number(origin: int, kind: str) -> int:
+    """Of the denoised version of a trial: 100007, 200007, 300007 for trial 7 with `drop`, `relabel`, `reweight`."""
+    return DENOISED_FROM * list(DENOISES).index(kind) + origin

@@ -30,6 +30,7 @@ from trainables import scores
 from trainables.backbones import Build, Net, save_net, starting_net
 from trainables.checkpoint import load_checkpoint, save_checkpoint
 from trainables.checks import check_on_data, check_recipes
+from trainables.data.cleaned import cleaned_hash, with_cleaned
 from trainables.data.duplicates import duplicate_groups
 from trainables.data.folds import Folds, make_folds
 from trainables.data.images import PlainImages, TrainingImages, training_loader
@@ -117,7 +118,7 @@ def train(
     if setting.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first called
         torch.use_deterministic_algorithms(True)
-    seen = _seen(recipe, data, folds, fold)
+    seen = _seen(recipe, data, folds, fold, folder)
     training = _begin(recipe, data, folds.hash, folder, setting)
     if training.rows:
         _publish(training, recipe, folder)
@@ -156,13 +157,15 @@ def train_in_search(place: DataPlace, search: SearchFolder, number: int, fold: i
             yield row
 
 
-def _seen(recipe: Recipe, data: ImageData, folds: Folds, fold: int) -> _Seen:
+def _seen(recipe: Recipe, data: ImageData, folds: Folds, fold: int, folder: FoldFolder) -> _Seen:
+    """Cleaning changes what is trained on; validation labels are those of `data`, as given."""
     train_rows, val_rows = folds.split(fold)
     train_rows = train_rows[data.trains_on(recipe.sources)[train_rows]]
+    cleaned, train_rows = with_cleaned(data, train_rows, recipe.denoise, folder.cleaned)
     paths = data.train_paths
     val_images = PlainImages([paths[row] for row in val_rows], recipe)
     seed = zlib.crc32(f"{recipe.seed} {fold}".encode())
-    return _Seen(data, train_rows, val_images, data.labels[val_rows], seed, folds.hash)
+    return _Seen(cleaned, train_rows, val_images, data.labels[val_rows], seed, folds.hash)
 
 
 def _train_and_score(training: Training, recipe: Recipe, seen: _Seen, folder: FoldFolder, setting: Setting) -> Row:
@@ -279,8 +282,12 @@ def _begin(recipe: Recipe, data: ImageData, fold_hash: str, folder: FoldFolder, 
     if lost:
         print(f"note: the training begins again, since it is to answer by nets that are lost: {lost}", flush=True)
     elif stored:
-        if stored["recipe"] != recipe.to_dict() or stored["fold_hash"] != fold_hash:
-            raise InputError(f"{folder.checkpoint} is of another recipe or of other folds; it cannot be resumed here")
+        same = Recipe.from_dict(stored["recipe"]) == recipe and stored["fold_hash"] == fold_hash
+        if not same or stored.get("cleaned") != cleaned_hash(folder.cleaned):
+            raise InputError(
+                f"{folder.checkpoint} is of another recipe, of other folds or of rows cleaned otherwise; "
+                "it cannot be resumed here"
+            )
         net.load_state_dict(stored["net"])
         training.optimizer.load_state_dict(stored["optimizer"])
         training.scaler.load_state_dict(stored["scaler"])
@@ -312,6 +319,7 @@ def _save(training: Training, recipe: Recipe, folder: FoldFolder) -> None:
         {
             "recipe": recipe.to_dict(),
             "fold_hash": rows[-1]["fold_hash"],
+            "cleaned": cleaned_hash(folder.cleaned),
             "rows": rows,
             "net": training.net.state_dict(),
             "optimizer": training.optimizer.state_dict(),

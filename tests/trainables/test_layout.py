@@ -6,7 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainables.layout import SearchFolder, load_array, save_array, write_whole
+from trainables.layout import (
+    DENOISED_FROM,
+    SearchFolder,
+    denoised_number,
+    load_array,
+    save_array,
+    save_json,
+    write_whole,
+)
 
 
 def fill_disk(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,3 +51,12 @@ def test_what_dead_processes_left_is_swept(tmp_path: Path) -> None:
         path.with_name(f".{path.name}.4711.tmp").write_text("ha")
     search.sweep()
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)
+
+
+def test_a_denoised_trial_is_none_of_the_search_s(tmp_path: Path) -> None:
+    search = SearchFolder(tmp_path)
+    numbers = [denoised_number(7, way) for way in ("drop", "relabel", "reweight")]
+    assert numbers == [100_007, 200_007, 300_007]
+    for number in (0, 7, DENOISED_FROM - 1, *numbers):
+        save_json(search.trial(number).recipe, {})
+    assert search.trial_numbers() == [0, 7, DENOISED_FROM - 1]

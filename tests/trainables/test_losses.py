@@ -12,7 +12,7 @@ from torch import Tensor
 from search_spaces import InputError, Recipe
 from search_spaces.kinds import LOSSES
 from trainables.backbones import Build, build_net, load_net, save_net
-from trainables.losses.loss import Loss
+from trainables.losses.loss import Loss, shares_and_weights
 from trainables.losses.of_recipe import _OF_NAME, check_losses, loss_of
 from trainables.losses.taylor_cross_entropy import log_taylor_softmax
 
@@ -81,6 +81,41 @@ def test_the_mean_is_of_the_rows(case: str) -> None:
     loss = loss_for(case, ousm_drop=0, ohem_keep=1.0)
     logits, targets = some_logits(loss), torch.rand(8, K, generator=torch.Generator().manual_seed(1)).softmax(-1)
     torch.testing.assert_close(loss(logits, targets), loss.by_row(logits, targets).mean())
+
+
+def weighed(labels: Tensor, weights: Tensor) -> Tensor:
+    return F.one_hot(labels, K) * weights.unsqueeze(1)
+
+
+@every_case
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_shares_that_sum_to_more_or_less_weigh_the_row(case: str, smoothing: float) -> None:
+    loss = loss_for(case, smoothing=smoothing, ousm_drop=0, ohem_keep=1.0)
+    labels, weights = torch.arange(8) % K, torch.linspace(0.0, 2.0, 8, dtype=torch.float64)
+    logits = some_logits(loss, dtype=torch.float64).requires_grad_()
+    targets = weighed(labels, weights)
+    torch.testing.assert_close(loss(logits, targets), (weights * loss.by_row(logits, labels)).mean())
+    assert torch.autograd.gradcheck(lambda a: loss(a, targets), logits)
+
+
+@every_case
+def test_a_weight_of_0_drops_the_row(case: str) -> None:
+    loss = loss_for(case, smoothing=0.1, ousm_drop=0, ohem_keep=1.0)
+    logits, labels = some_logits(loss, dtype=torch.float64).requires_grad_(), torch.arange(8) % K
+    weights = torch.ones(8, dtype=torch.float64)
+    weights[2] = 0.0
+    with_it = torch.autograd.grad(loss(logits, weighed(labels, weights)), logits)[0]
+    rest = torch.arange(8) != 2
+    without = torch.autograd.grad(loss(logits[rest], labels[rest]) * 7 / 8, logits)[0]
+    torch.testing.assert_close(with_it, without)
+    assert (with_it[2] == 0).all()
+
+
+def test_the_rounding_of_mixed_shares_is_no_weight() -> None:
+    shares = torch.rand(8, K, generator=torch.Generator().manual_seed(3)).softmax(-1)
+    got, weights = shares_and_weights(shares)
+    assert torch.equal(got, shares)
+    assert (weights == 1.0).all()
 
 
 @every_case

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from trainables.losses.loss import Loss, at_least_float32, soft_targets
+from trainables.losses.loss import Loss, at_least_float32, shares_and_weights, soft_targets
 
 # A bound, not a setting: Newton's steps shrink quadratically and the loop ends when they no longer help.
 _MOST_STEPS = 50
@@ -102,20 +102,26 @@ class _BiTempered(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, targets: Tensor, t1: float, t2: float, own: float | Tensor) -> Tensor:
+    def forward(
+        ctx: Any, logits: Tensor, targets: Tensor, t1: float, t2: float, own: float | Tensor, weights: Tensor | None
+    ) -> Tensor:
         log_probs = _log_link(logits, t2)
         probs = log_probs.exp()
         slope = (log_probs * (t2 - t1)).exp_().mul_(probs - targets)
         escort = probs if t2 == 1.0 else (log_probs * t2).exp_()
         share = slope.sum(-1, keepdim=True).div_(escort.sum(-1, keepdim=True))
-        ctx.save_for_backward(slope.addcmul_(escort, share, value=-1.0).div_(len(logits)))
-        return _parts(log_probs, probs, targets, t1).sum().div_(_scale(t1) * len(logits)).add_(own)
+        slope.addcmul_(escort, share, value=-1.0).div_(len(logits))
+        parts = _parts(log_probs, probs, targets, t1)
+        if weights is not None:
+            slope, parts = slope.mul_(weights.unsqueeze(-1)), parts.mul_(weights.unsqueeze(-1))
+        ctx.save_for_backward(slope)
+        return parts.sum().div_(_scale(t1) * len(logits)).add_(own)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None, None, None]:
         (slope,) = ctx.saved_tensors
-        return slope * grads[0], None, None, None, None
+        return slope * grads[0], None, None, None, None, None
 
 
 def _log_t(values: Tensor, t: float) -> Tensor:
@@ -137,8 +143,12 @@ def _own_part_of_labels(classes: int, t1: float, smoothing: float) -> float:
     return float(_own_part(target, t1))
 
 
-def bi_tempered_loss(logits: Tensor, targets: Tensor, t1: float, t2: float, smoothing: float = 0.0) -> Tensor:
+def bi_tempered_loss(
+    logits: Tensor, targets: Tensor, t1: float, t2: float, smoothing: float = 0.0, weights: Tensor | None = None
+) -> Tensor:
     """Mean loss, a scalar, in float32 or better. `logits` `(N, K)`; `targets` `(N,)` integer labels or `(N, K)` shares.
+
+    Shares sum to 1; `weights` `(N,)` of rows belong to shares and multiply the rows' losses, whose sum is divided by N.
 
     `smoothing` follows torch: y = (1 - s) y + s / K. (The paper's reference and the cassava notebooks write
     (1 - s K/(K-1)) onehot + s/(K-1): their s is ours times (K-1)/K; see `Recipe.smoothing`.)
@@ -146,7 +156,9 @@ def bi_tempered_loss(logits: Tensor, targets: Tensor, t1: float, t2: float, smoo
     logits = at_least_float32(logits)
     shares = soft_targets(logits, targets, smoothing)
     own = _own(shares, targets, t1, t2, smoothing)
-    loss: Tensor = _BiTempered.apply(logits, shares, t1, t2, own if isinstance(own, float) else own.mean())
+    if not isinstance(own, float):
+        own = (own if weights is None else own * weights).mean()
+    loss: Tensor = _BiTempered.apply(logits, shares, t1, t2, own, weights)
     return loss
 
 
@@ -167,7 +179,8 @@ class BiTempered(Loss):
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Mean training loss; see `bi_tempered_loss`."""
-        return bi_tempered_loss(logits, targets, self.t1, self.t2, self.smoothing)
+        shares, weights = (targets, None) if targets.dim() == 1 else shares_and_weights(targets)
+        return bi_tempered_loss(logits, shares, self.t1, self.t2, self.smoothing, weights)
 
     def by_row(self, logits: Tensor, targets: Tensor) -> Tensor:
         """The loss `(N,)` of every row, without a gradient."""

@@ -11,8 +11,8 @@ from torch import Tensor
 class Loss(ABC):
     """Logits are `(N, K + extra_outputs)`; targets `(N,)` integer labels or `(N, K)` shares.
 
-    Shares of a row sum to 1. Where they do not (SnapMix), the row's loss is that of its shares made to, times their
-    sum: for cross-entropy, the same as the sum over classes of share times loss.
+    Shares of a row sum to 1. Where they do not (SnapMix, rows that weigh more or less), the row's loss is that of its
+    shares made to, times their sum: for cross-entropy, the same as the sum over classes of share times loss.
     """
 
     @property
@@ -28,8 +28,7 @@ class Loss(ABC):
         """The loss of every row `(N,)`, times the sum of its shares."""
         if targets.dim() == 1:
             return self.by_row(logits, targets)
-        weights = targets.sum(-1)
-        shares = targets / weights.clamp_min(torch.finfo(weights.dtype).tiny).unsqueeze(-1)
+        shares, weights = shares_and_weights(targets)
         return weights * self.by_row(logits, shares)
 
     @abstractmethod
@@ -39,6 +38,17 @@ class Loss(ABC):
     @abstractmethod
     def link(self, logits: Tensor) -> Tensor:
         """The probabilities `(N, K)` that this loss trains."""
+
+
+_ROUNDING = 1e-5
+"""A sum so near to 1 is no weight: mixed shares, and float32."""
+
+
+def shares_and_weights(targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Shares `(N, K)` that sum to 1, and what each row weighs, `(N,)`; all zeros where it weighs nothing."""
+    weights = targets.sum(-1)
+    weights = torch.where((weights - 1.0).abs() < _ROUNDING, 1.0, weights)
+    return targets / weights.clamp_min(torch.finfo(weights.dtype).tiny).unsqueeze(-1), weights
 
 
 def soft_targets(logits: Tensor, targets: Tensor, smoothing: float, classes: int | None = None) -> Tensor:
