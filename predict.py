@@ -45,8 +45,6 @@ _MEASURING_SHARE, _MEASURING_S = 0.03, 60.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0: done. 2: bad input. 130: interrupted; what is predicted by then is written, and kept."""
     flags = read_flags(arguments)
-    for stopped in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(stopped, signal.default_int_handler)
     try:
         search = SearchFolder(flags.search.resolve())
         check_bundle(search)
@@ -207,4 +205,5 @@ def _say(out: Path, ensemble: FoldNets, there: int, seconds: float, stopped: boo
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what is stopped from outside ends as by Ctrl-C
     sys.exit(main())
