@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from analysis.loading import Found
@@ -151,7 +151,8 @@ def _scatter(axes: Axes, trials: pd.DataFrame, name: str, metric: str) -> None:
     axes.set(xlabel=name, ylabel=metric)
     if name == "learning_rate":
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        # matplotlib's LogLocator falls back on evenly spaced ticks, which overlap, where there are few of these
+        axes.xaxis.set_major_locator(FixedLocator([sub * 10.0**power for power in range(-8, 1) for sub in (1, 2, 5)]))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.spines[["top", "right"]].set_visible(False)
