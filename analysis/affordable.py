@@ -13,6 +13,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.ensemble import Blend
 from trainables.durations import duration
 from trainables.scores import accuracy, goodness, score
 
@@ -55,11 +56,16 @@ class Evidence:
     means: Sequence[NDArray[np.floating]]
     """By member (views, N, K), the entry c - 1 the mean of its first c views."""
     weights: Sequence[float]
+    """Of those that look, among each other, where some do not."""
+    blend: Blend
+    """Of all members, (M, N, K) to (N, K), fitted without a row's fold."""
     labels: NDArray[np.integer]
     metric: str
 
     def probs(self, views: Sequence[int]) -> NDArray[np.float64]:
-        """(N, K) of the members that look, by their weights among each other."""
+        """(N, K) of the members that look at so many views."""
+        if all(views):
+            return self.blend(np.array([means[count - 1] for means, count in zip(self.means, views, strict=True)]))
         looking = [member for member, count in enumerate(views) if count]
         total = sum(self.weights[member] for member in looking)
         parts = [self.weights[member] / total * self.means[member][views[member] - 1] for member in looking]

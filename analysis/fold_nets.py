@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.affordable import Evidence
-from analysis.ensemble import Blend, blend, blend_of
+from analysis.ensemble import Blend, blend, blend_of, cross_fitted_blend_of
 from search_spaces.errors import InputError
 from trainables.data.folds import Folds
 from trainables.layout import SearchFolder, load_array, load_object
@@ -96,7 +96,7 @@ class FoldNets:
         views = [oof_view_probs(self.search, number, self.folds) for number in self.numbers]
         means = [nested_means(each, mean_of_search(self.search)) for each in views]
         metric = load_object(self.search.search, "metric")["metric"]
-        return Evidence(means, self.weights, self.labels, metric)
+        return Evidence(means, self.weights, cross_fitted_blend_of(self.search), self.labels, metric)
 
     @property
     def class_shares(self) -> NDArray[np.float64]:

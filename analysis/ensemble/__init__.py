@@ -4,7 +4,7 @@
 `python -m analysis.ensemble` does the same for tables of predictions from anywhere.
 """
 
-from analysis.ensemble.chosen import blend_of, choose, ensemble_test_probs, submission
+from analysis.ensemble.chosen import blend_of, choose, cross_fitted_blend_of, ensemble_test_probs, submission
 from analysis.ensemble.members import Members, check_different
 from analysis.ensemble.method import Blend, Method, Weighted, blend
 from analysis.ensemble.methods import METHODS
@@ -19,6 +19,7 @@ __all__ = [
     "blend_of",
     "check_different",
     "choose",
+    "cross_fitted_blend_of",
     "ensemble_test_probs",
     "submission",
 ]

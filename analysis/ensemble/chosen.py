@@ -15,6 +15,7 @@ from analysis.ensemble.choice import Choice, compare_methods
 from analysis.ensemble.members import Members
 from analysis.ensemble.method import Blend, Weighted, equal
 from analysis.ensemble.methods import METHODS, WEIGHTED
+from analysis.ensemble.nested import cross_fitted
 from analysis.ensemble.views import answers, decide_mean
 from search_spaces.errors import InputError
 from trainables.comparison import paired
@@ -115,16 +116,33 @@ def blend_of(search: SearchFolder) -> Blend:
     the same seed: seconds, and nothing is unpickled. They learn from one net a row; test images' predictions are means
     over a member's fold nets, which are less extreme.
     """
+    stored = _stored(search)
+    if stored["method"] in WEIGHTED:
+        return Weighted(tuple(stored["weights"]))
+    members = _stored_members(search, stored)
+    return METHODS[stored["method"]](members.pred_probs, members.labels, stored["metric"], stored["seed"])
+
+
+def cross_fitted_blend_of(search: SearchFolder) -> Blend:
+    """`blend_of` for out-of-fold predictions (M, N, K) of all validated rows, each blended by a fit without its fold."""
+    stored = _stored(search)
+    if stored["method"] in WEIGHTED:
+        return Weighted(tuple(stored["weights"]))
+    return cross_fitted(METHODS[stored["method"]], _stored_members(search, stored), stored["metric"], stored["seed"])
+
+
+def _stored(search: SearchFolder) -> dict[str, Any]:
     stored = load_object(search.ensemble, "members", "weights", "method", "metric", "seed")
     if stored["method"] not in METHODS:
         raise InputError(
             f"{search.ensemble}: there is no method {stored['method']!r}; allowed are {', '.join(METHODS)}"
         )
-    if stored["method"] in WEIGHTED:
-        return Weighted(tuple(stored["weights"]))
+    return stored
+
+
+def _stored_members(search: SearchFolder, stored: dict[str, Any]) -> Members:
     folds = Folds.load(search.folds)
-    members = members_of(search, folds, stored["members"], _labels(search, folds))
-    return METHODS[stored["method"]](members.pred_probs, members.labels, stored["metric"], stored["seed"])
+    return members_of(search, folds, stored["members"], _labels(search, folds))
 
 
 def _labels(search: SearchFolder, folds: Folds) -> NDArray[np.int64]:

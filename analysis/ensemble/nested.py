@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.ensemble.members import Members
-from analysis.ensemble.method import Blend, Method
+from analysis.ensemble.method import Blend, Method, Probs
 
 Fitted = Callable[[], object]
 """Called after every fit."""
@@ -24,11 +24,22 @@ def nested(
     method: Method, members: Members, metric: str, seed: int, fitted: Fitted = lambda: None
 ) -> NDArray[np.float64]:
     """(N, K): each fold's rows by a blend that was fitted on the other folds'."""
-    probs = np.empty(members.pred_probs.shape[1:])
-    for fold in members.folds:
-        here = members.fold_of == fold
-        probs[here] = _fit(method, members, ~here, metric, seed, fitted)(members.pred_probs[:, here])
-    return probs
+    return cross_fitted(method, members, metric, seed, fitted)(members.pred_probs)
+
+
+def cross_fitted(method: Method, members: Members, metric: str, seed: int, fitted: Fitted = lambda: None) -> Blend:
+    """For predictions (M, N, K) of the members' rows, theirs or such at other views: each fold's rows by a blend that
+    was fitted on the other folds'."""
+    rows = [members.fold_of == fold for fold in members.folds]
+    blends = [_fit(method, members, ~here, metric, seed, fitted) for here in rows]
+
+    def blend(pred_probs: Probs) -> NDArray[np.float64]:
+        probs = np.empty(pred_probs.shape[1:])
+        for here, fold_blend in zip(rows, blends, strict=True):
+            probs[here] = fold_blend(pred_probs[:, here])
+        return probs
+
+    return blend
 
 
 def without_two(

@@ -6,6 +6,7 @@ import pytest
 
 from analysis import affordable
 from analysis.affordable import Costs, Evidence, best_within, options
+from analysis.ensemble import Weighted
 from trainables.scores import goodness, score
 from trainables.view_means import nested_means
 
@@ -20,7 +21,8 @@ def member(noise: float, seed: int, views: int = 3) -> np.ndarray:
     return nested_means(probs.astype(np.float32))
 
 
-EVIDENCE = Evidence([member(1.0, 1), member(1.5, 2)], [0.5, 0.5], LABELS, "val_nll")
+EVEN = Weighted((0.5, 0.5))
+EVIDENCE = Evidence([member(1.0, 1), member(1.5, 2)], EVEN.weights, EVEN, LABELS, "val_nll")
 COSTS = Costs(0.1, (1.0, 3.0))
 
 
@@ -61,7 +63,7 @@ def test_what_is_found_is_near_the_best_of_all_subsets(most_tried: int, monkeypa
 def test_a_member_that_only_harms_is_in_no_option_but_the_way_to_the_others() -> None:
     confident = member(0.5, 3)
     wrong = nested_means(np.repeat(np.roll(confident[:1], 1, axis=2), 3, axis=0))
-    ways = options(Evidence([confident, wrong], [0.5, 0.5], LABELS, "val_nll"), 2, Costs(0.0, (1.0, 1.0)))
+    ways = options(Evidence([confident, wrong], EVEN.weights, EVEN, LABELS, "val_nll"), 2, Costs(0.0, (1.0, 1.0)))
     assert {way.views[1] for way in ways} == {0}
 
 
@@ -69,3 +71,10 @@ def test_nothing_is_affordable_below_the_cheapest() -> None:
     ways = options(EVIDENCE, 2, COSTS)
     assert best_within(ways, ways[0].image_s / 2) is None
     assert best_within(ways, 1e9) == ways[-1]
+
+
+def test_all_members_together_are_blended_as_the_ensemble_is() -> None:
+    means = [member(1.0, 1), member(1.5, 2)]
+    second_only = Evidence(means, EVEN.weights, lambda probs: probs[1].astype(np.float64), LABELS, "val_nll")
+    np.testing.assert_allclose(second_only.probs((2, 3)), means[1][2])
+    np.testing.assert_allclose(second_only.probs((2, 0)), means[0][1])
