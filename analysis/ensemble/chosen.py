@@ -124,7 +124,7 @@ def blend_of(search: SearchFolder) -> Blend:
 
 
 def cross_fitted_blend_of(search: SearchFolder) -> Blend:
-    """`blend_of` for out-of-fold predictions (M, N, K) of the validated rows: each by a blend fitted without its fold."""
+    """`blend_of` for out-of-fold predictions (M, N, K) of the validated rows, each by a blend without its fold."""
     stored = _stored(search)
     if stored["method"] in WEIGHTED:
         return Weighted(tuple(stored["weights"]))
