@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from analysis.fold_nets import FoldNets
 from analysis.time_limit import TimeLimit
 from search_spaces import InputError
 from search_spaces.errors import shortened, together
-from trainables.answer import Counts, Nets, Partial, answer, measure
+from trainables.answer import Counts, Nets, Partial, answer, batch_size, measure
 from trainables.backbones import check_nets
 from trainables.bar import bar
 from trainables.data.decoding import see_images
@@ -38,6 +38,8 @@ from trainables.predict import device, load_nets
 from trainables.view_means import mean_of_search
 
 _MEASURED_IMAGES = 300
+_FEWEST_BATCHES = 50
+"""Under a time limit: the last one, which may take longer than planned, is then a small part of all."""
 _MEASURING_SHARE, _MEASURING_S = 0.03, 60.0
 """Of the limit; without one."""
 
@@ -57,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"predict.py: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("predict.py: interrupted before an image was predicted", file=sys.stderr)
+        print("predict.py: interrupted", file=sys.stderr)
         return 130
 
 
@@ -89,12 +91,15 @@ def predict(ensemble: FoldNets, flags: argparse.Namespace) -> int:
     """Answer every image of a folder, in the order of their names."""
     paths, readable = _checked(ensemble, flags)
     nets, workers = load_nets(ensemble.nets), _loader_workers(flags)
-    limit = _limit(ensemble, nets, readable, workers, flags) if flags.plan or flags.time_limit else None
+    limited = bool(flags.plan or flags.time_limit)
+    batch = max(1, min(batch_size(), len(readable) // _FEWEST_BATCHES)) if limited else batch_size()
+    limit = _limit(ensemble, nets, readable, batch, workers, flags) if limited else None
     if flags.plan:
         return 0
-    partial = Partial(flags.out.with_name(f"{flags.out.name}.partial")).of(ensemble.nets, readable, limit is not None)
-    started, stopped = time.monotonic(), False
-    own = ensemble.counts(ensemble.own_views)
+    own, mean = ensemble.counts(ensemble.own_views), mean_of_search(ensemble.search)
+    partial = Partial(flags.out.with_name(f"{flags.out.name}.partial"))
+    partial.of(ensemble.nets, readable, "limited" if limit else own, mean, batch)
+    started = time.monotonic()
     with bar("predicting", flags.quiet, "images") as update:
         done = sum(part.shape[1] for part in partial.load().values())
         update(done, len(readable))
@@ -106,38 +111,50 @@ def predict(ensemble: FoldNets, flags: argparse.Namespace) -> int:
             if limit:
                 limit.took(counts, images, seconds)
 
-        try:
-            asked = limit.counts if limit else lambda left: own
-            answer(nets, readable, partial, asked, on_batch, workers, mean_of_search(ensemble.search))
-        except KeyboardInterrupt:
-            stopped = True
+        counts = limit.counts if limit else lambda _: own
+        stopped = _answered(
+            lambda: answer(nets, readable, partial, counts, on_batch, batch=batch, workers=workers, mean=mean)
+        )
     probs, there = _collected(ensemble, partial, paths, readable)
     write_whole(flags.out, submission([path.name for path in paths], probs))
-    _say(flags.out, ensemble, there, time.monotonic() - started, stopped, limit)
-    if not stopped:
+    _say(flags.out, ensemble, there, len(readable), time.monotonic() - started, limit)
+    if there == len(readable):
         partial.remove()
     return 130 if stopped else 0
 
 
-def _limit(ensemble: FoldNets, nets: Nets, paths: list[Path], workers: int, flags: argparse.Namespace) -> TimeLimit:
+def _answered(work: Callable[[], object]) -> bool:
+    """Whether it was interrupted. If so, no further signal keeps what there is from being written."""
+    try:
+        work()
+    except KeyboardInterrupt:
+        for stopping in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(stopping, signal.SIG_IGN)
+        return True
+    return False
+
+
+def _limit(
+    ensemble: FoldNets, nets: Nets, paths: list[Path], batch: int, workers: int, flags: argparse.Namespace
+) -> TimeLimit:
     """Measure, say what each member and view costs and brings, and what the limit affords."""
     limit_s = seconds_of(flags.time_limit, "--time-limit") if flags.time_limit else math.inf
     count = max(len(paths), flags.images_count or 0)
     share = len(paths) / count
     evidence = ensemble.evidence()
     views = max(len(means) for means in evidence.means)
-    most_s = min(_MEASURING_S, _MEASURING_SHARE * limit_s * share)
-    timing = measure(nets, paths, views, _MEASURED_IMAGES, most_s, workers)
+    most_s = min(_MEASURING_S, _MEASURING_SHARE * limit_s)
+    timing = measure(nets, paths, views, _MEASURED_IMAGES, most_s, batch, workers)
     costs = Costs(timing.image_s, ensemble.by_member(timing.view_s))
     ways = options(evidence, ensemble.folds.count, costs)
-    left_s = limit_s * share - _elapsed_s()
+    left_s = (limit_s - _elapsed_s()) * share  # what begins the process takes as long for few images as for many
     affordable = best_within(ways, left_s / len(paths))
     if flags.plan or not flags.quiet:
         lines = described(ways, costs, evidence.metric, ensemble.numbers, count, affordable)
         print(f"measured on {timing.images} images", *lines, sep="\n", flush=True)
     if affordable is None:
         print(f"note: no way ends within {flags.time_limit}; images that are not reached get the commonest class")
-    return TimeLimit(ensemble, ways, time.monotonic() + left_s)
+    return TimeLimit(ensemble, ways, batch, time.monotonic() + left_s)
 
 
 def _elapsed_s() -> float:
@@ -163,7 +180,7 @@ def _checked(ensemble: FoldNets, flags: argparse.Namespace) -> tuple[list[Path],
         seconds_of(flags.time_limit, "--time-limit")
     paths = list_images(flags.images)
     bad: dict[Path, str] = {}
-    together(lambda: check_nets(ensemble.nets), lambda: bad.update(_unreadable(paths, flags)))
+    together(lambda: check_nets(ensemble.nets), lambda: ensemble.blend, lambda: bad.update(_unreadable(paths, flags)))
     for path, why in bad.items():
         print(f"note: {path.name} {why}; it is answered by the commonest class", file=sys.stderr)
     readable = [path for path in paths if path not in bad]
@@ -196,12 +213,12 @@ def _collected(
     return probs, there
 
 
-def _say(out: Path, ensemble: FoldNets, there: int, seconds: float, stopped: bool, limit: TimeLimit | None) -> None:
+def _say(out: Path, ensemble: FoldNets, there: int, images: int, seconds: float, limit: TimeLimit | None) -> None:
     for line in limit.lines() if limit else []:
         print(line)
     print(f"{there} images predicted by {len(ensemble.nets)} nets in {seconds:.1f} s: {out}")
-    if stopped:
-        print("interrupted: images that were not reached have the commonest class; the same command goes on with them")
+    if there < images:
+        print(f"note: {images - there} were not reached and have the commonest class; the same command goes on")
 
 
 if __name__ == "__main__":

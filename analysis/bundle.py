@@ -27,7 +27,13 @@ def export(ensemble: FoldNets, folder: Path) -> None:
         raise InputError(f"--export must be a new or an empty folder; got {folder}")
     check_writable(folder, "--export")
     search = ensemble.search
-    for source, relative in (*_of_search(ensemble), *_of_code()):
+    wanted = [*_of_search(ensemble), *_of_code()]
+    lacking = [str(source) for source, _ in wanted if not source.exists()]
+    if lacking:
+        raise InputError(
+            "--export copies a finished search whole; without these, `search.py --resume` writes them again:", lacking
+        )
+    for source, relative in wanted:
         target = folder / relative
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)

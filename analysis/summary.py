@@ -38,7 +38,7 @@ def summarize(search: SearchFolder, data: ImageData, folds: Folds, wall_s: float
         "view_mean": load_json(search.view_mean),
         "ways": [row for number in promoted for row in _ways(search, trials[number], data, folds, about["metric"])],
         "edges": [str(edge) for edge in edges(trials[promoted[0]].recipe.to_dict(), about["ranges"])],
-        "ensemble": {**load_json(search.ensemble), **_described(search, promoted, data, folds, about["metric"])},
+        "ensemble": {**load_json(search.ensemble), **_described(search, data, folds, about["metric"])},
         "denoised": [_denoised(search, row, data, folds, truth) for row in load_json(search.denoised)],
         "label_issues": write_label_issues(search, data),
         "epochs_trained": sum(trial.epoch for trial in trials.values()),
@@ -80,13 +80,12 @@ def closing_lines(summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _described(
-    search: SearchFolder, promoted: Sequence[int], data: ImageData, folds: Folds, metric: str
-) -> dict[str, Any]:
-    """The ensemble by fold, class and source, beside all that were promoted."""
+def _described(search: SearchFolder, data: ImageData, folds: Folds, metric: str) -> dict[str, Any]:
+    """The ensemble by fold, class and source, beside all that it was chosen from."""
+    candidates = [*load_json(search.promoted), *(row["trial"] for row in load_json(search.denoised))]
     rows = folds.validated
     sources = None if data.sources is None else [data.sources[row] for row in rows]
-    members = members_of(search, folds, promoted, data.labels)
+    members = members_of(search, folds, candidates, data.labels)
     return described(members, read_oof(search), metric, folds.seed, data.classes, sources)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -12,25 +13,28 @@ from analysis.fold_nets import FoldNets
 _RECENT_BATCHES = 20
 """A machine's pace is that of the last few batches."""
 
-_KEPT_BACK = 0.01
-"""Share of what is left that is not planned with: the last batch may be slower, and files are to be written."""
+_KEPT_BACK = 0.02
+"""Share of the whole that is not planned with: the last batches may be slower, and files are to be written."""
 
 
 class Pacer:
     """For every batch the best option that still ends in time, at the pace that the last ones had."""
 
-    def __init__(self, ways: Sequence[Option], end: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """`end` by `clock`."""
-        self._ways, self._end, self._clock = ways, end, clock
+    def __init__(
+        self, ways: Sequence[Option], batch: int, end: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`batch` images at a time; `end` by `clock`."""
+        self._ways, self._batch, self._clock = ways, batch, clock
+        self._end = end - _KEPT_BACK * max(0.0, end - clock()) if end < math.inf else end
         self._recent: deque[tuple[float, float]] = deque(maxlen=_RECENT_BATCHES)
 
     def option(self, images_left: int) -> Option | None:
-        """For the next batch; None when the time is over. If no option ends in time, the cheapest."""
-        left_s = self._end - self._clock()
-        if left_s <= 0:
+        """For the next batch. If no option ends in time, the cheapest; None when there is no time for a batch of it."""
+        left_s = (self._end - self._clock()) / self._pace()
+        cheapest = self._ways[0]
+        if left_s < min(self._batch, images_left) * cheapest.image_s:
             return None
-        image_s = (1 - _KEPT_BACK) * left_s / images_left / self._pace()
-        return best_within(self._ways, image_s) or self._ways[0]
+        return best_within(self._ways, left_s / images_left) or cheapest
 
     def took(self, option: Option, images: int, seconds: float) -> None:
         """What a batch really took."""
@@ -45,9 +49,9 @@ class Pacer:
 class TimeLimit:
     """A `Pacer` as a prediction asks it: in views for every net."""
 
-    def __init__(self, ensemble: FoldNets, ways: Sequence[Option], end: float) -> None:
-        """`end` by `time.monotonic()`."""
-        self._ensemble, self._pacer = ensemble, Pacer(ways, end)
+    def __init__(self, ensemble: FoldNets, ways: Sequence[Option], batch: int, end: float) -> None:
+        """`batch` images at a time; `end` by `time.monotonic()`."""
+        self._ensemble, self._pacer = ensemble, Pacer(ways, batch, end)
         self._ways = {ensemble.counts(way.views, way.nets): way for way in ways}
         self._images: dict[Option, int] = {}
 

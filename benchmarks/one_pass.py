@@ -43,7 +43,7 @@ def random_nets(recipe: Recipe, members: int, folder: Path) -> list[Path]:
 def one_pass(nets: Nets, paths: list[Path], views: int, folder: Path) -> float:
     """Seconds, writing what an interrupted prediction goes on from included."""
     started = time.perf_counter()
-    answer(nets, paths, Partial(folder), lambda left: (views,) * len(nets), lambda images, counts, seconds: None)
+    answer(nets, paths, Partial(folder), lambda left: (views,) * len(nets), lambda *took: None, batch=batch_size())
     return time.perf_counter() - started
 
 

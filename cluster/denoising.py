@@ -16,7 +16,6 @@ from cluster.folds import train_folds, whole
 from cluster.plan import Plan
 from cluster.resources import Resources
 from cluster.spending import Spending
-from search_spaces import InputError
 from trainables.data.cleaned import cleaned_rows
 from trainables.layout import FoldFolder, denoised_number, load_rows, save_json, write_whole
 from trainables.trial import load_recipe, oof_pred_probs
@@ -72,20 +71,18 @@ def _begin_folds(plan: Plan, origin: int, number: int, tables: Mapping[int, str]
         if folder.path.exists() and folder.cleaned.exists() != (fold in tables):
             shutil.rmtree(folder.path)  # of an earlier `--denoise-folds`
         if fold in tables:
-            _write_table(folder, tables[fold])
+            if _is_trained_otherwise(folder, tables[fold]):
+                plan.store.forget(number, fold)
+                shutil.rmtree(folder.path)
+            if not folder.cleaned.exists():
+                write_whole(folder.cleaned, tables[fold])
         elif not folder.trained(load_recipe(plain)):
             _copy(plain.fold(fold), folder)
 
 
-def _write_table(folder: FoldFolder, table: str) -> None:
-    """Once: what was trained was trained from it."""
-    if not folder.cleaned.exists():
-        write_whole(folder.cleaned, table)
-    elif folder.cleaned.read_text() != table:
-        raise InputError(
-            f"{folder.cleaned} is not what the predictions of its origin say now; without {folder.path}, --resume "
-            "trains that fold again"
-        )
+def _is_trained_otherwise(folder: FoldFolder, table: str) -> bool:
+    """Whether another table is there: its origin was trained again since, and judges otherwise now."""
+    return folder.cleaned.exists() and folder.cleaned.read_text() != table
 
 
 def _copy(plain: FoldFolder, folder: FoldFolder) -> None:

@@ -162,7 +162,9 @@ def _starter(
     plan: Plan, slots: Resources, wanted: Mapping[_Pair, Slots], function: Callable[..., None]
 ) -> Callable[[_Pair], Any]:
     """Starts a task for a trial and fold, on what its recipe has a trial get."""
-    remote, setting = ray.remote(max_retries=0)(function), plan.setting(slots.usual)
+    # What CUDA holds of a GPU's memory goes with its process only, so that takes one call there.
+    remote = ray.remote(max_retries=0, max_calls=int(slots.usual.gpus > 0))(function)
+    setting = plan.setting(slots.usual)
 
     def start(pair: _Pair) -> Any:
         cpus, gpus = wanted[pair].cpus, wanted[pair].gpus

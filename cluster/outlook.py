@@ -117,7 +117,10 @@ def _disk_bytes(size: Size, recipes: Sequence[Recipe], slots: int) -> int:
     kept = 2 * checkpoint + nets + size.epochs * size.val_images * size.classes * _FLOAT_BYTES
     searching = (slots + size.promote + 1) * kept
     promoting = size.promote * size.folds * kept
-    probs = len(recipes) * size.val_images + size.promote * size.folds * (4 * size.val_images + size.test_images)
+    views = size.largest_tta_count + 4  # each alone, and what else is kept of a fold's images
+    probs = len(recipes) * views * size.val_images + size.promote * size.folds * (
+        views * size.val_images + size.test_images
+    )
     return max(searching, promoting) + probs * size.classes * _FLOAT_BYTES
 
 

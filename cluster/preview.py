@@ -43,7 +43,8 @@ def resources_here(plan: Plan, gpus: int | None) -> Resources:
     wanted = wishes.space_gpus if wishes.gpus_per_trial is None else wishes.gpus_per_trial
     have = torch.cuda.device_count() if gpus is None else gpus
     have = max(have, int(wanted > 0))
-    node = {"CPU": float(psutil.cpu_count() or 1), "GPU": float(have)}
+    cpus = max(psutil.cpu_count() or 1, wishes.cpus_per_trial or 1)  # the cluster's may be larger; it is asked later
+    node = {"CPU": float(cpus), "GPU": float(have)}
     return resources([node], wishes, plan.gpu_bytes or gpu_bytes(), len(plan.data.classes))
 
 

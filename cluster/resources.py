@@ -17,6 +17,9 @@ _HEADROOM = 1.25
 """What CUDA's caching allocator holds for each byte that tensors take, and cuDNN's workspaces: assumed, not measured.
 Who has more takes its batch in smaller parts (`trainables/memory.py`), at the cost of its own speed."""
 
+_LEAST_SHARE_BYTES = 2 * CONTEXT_BYTES
+"""A smaller share would be mostly a process's CUDA context."""
+
 _MOST_CPUS_BESIDE_A_GPU = 8
 _CPUS_OF_A_NODE_TO_COME = 4
 
@@ -98,7 +101,7 @@ class Resources:
 
 def gpu_share(recipe: Recipe, n_classes: int, gpu_bytes: int) -> float:
     """The least of `SHARES` whose part of a GPU's memory holds a training of the recipe, or else all of it."""
-    wanted = _HEADROOM * training_bytes(recipe, n_classes) + CONTEXT_BYTES
+    wanted = max(_HEADROOM * training_bytes(recipe, n_classes) + CONTEXT_BYTES, _LEAST_SHARE_BYTES)
     return next((share for share in SHARES if wanted <= share * gpu_bytes), SHARES[-1])
 
 
@@ -148,7 +151,8 @@ def _fitting(node: Mapping[str, float], gpus: float, cpus: int) -> int:
 
 
 def _gpu_nodes(nodes: Nodes, gpus: float) -> list[Mapping[str, float]]:
-    return [node for node in nodes if node.get("GPU", 0.0) >= max(gpus, SHARES[0])]
+    """Those that could hold a trial with so much of a GPU, which takes a CPU too."""
+    return [node for node in nodes if node.get("GPU", 0.0) >= max(gpus, SHARES[0]) and node.get("CPU", 0.0) >= 1]
 
 
 def _check_placed(found: Slots, nodes: Nodes, can_grow: bool) -> None:

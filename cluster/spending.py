@@ -61,6 +61,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         self._ready: dict[int, float] = {}
         self._turnovers: list[float] = []
         self._running: set[int] = set()
+        self._most_running = 1
         self._counted: dict[int, int] = {}
         self._first: list[Member] = []
         self._expected: list[Member] = []
@@ -146,6 +147,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
     def on_trial_start(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
         self._ready[trial.config["trial"]] = time.monotonic()
         self._running.add(trial.config["trial"])
+        self._most_running = max(self._most_running, len(self._running))
 
     def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
         self._running.discard(trial.config["trial"])
@@ -225,12 +227,14 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         return _STOPPING_S + _MARGIN * self._pipeline(members).finishing_s(members)
 
     def _pipeline(self, members: Sequence[Member]) -> Pipeline:
-        """As many at once as could run of the one that takes most."""
+        """As many at once as could run of the one that takes most; where machines are still to come, as many as ran."""
         slots = min((self._at_once[member.number] for member in members), default=self._slots.concurrent)
+        if self._slots.can_grow:
+            slots = min(slots, self._most_running)
         return Pipeline(slots, self._plan.stages, self._start_s, self._turnover_s)
 
     def _reached(self) -> bool:
-        budget, slots = self._plan.budget, self._slots.concurrent
+        budget, slots = self._plan.budget, min(self._slots.concurrent, max(1, len(self._running)))
         if not self._first:  # nothing to promote yet, and maybe never: where all diverge, the budget itself is the end
             return (budget.seconds is not None and self._left_s() <= 0) or (
                 budget.epochs is not None and self._epochs >= budget.epochs

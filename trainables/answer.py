@@ -44,10 +44,10 @@ class Partial:
 
     folder: Path
 
-    def of(self, weights: Sequence[Path], paths: Sequence[Path], limited: bool) -> Partial:
-        """Itself; what it holds of other nets or other images is deleted."""
+    def of(self, weights: Sequence[Path], paths: Sequence[Path], *how: object) -> Partial:
+        """Itself; what it holds of other nets, of other images or of another way of looking is deleted."""
         files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in (*weights, *paths)]
-        key = hashlib.sha256(json.dumps([files, limited, batch_size()]).encode()).hexdigest()
+        key = hashlib.sha256(json.dumps([files, how]).encode()).hexdigest()
         about = self.folder / "about.json"
         if not about.exists() or load_json(about) != key:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -71,37 +71,31 @@ def answer(
     partial: Partial,
     counts: Callable[[int], Counts | None],
     on_batch: Callable[[int, Counts, float], object],
+    *,
+    batch: int,
     workers: int = 0,
     mean: str = MEANS[0],
 ) -> None:
-    """Predict what `partial` lacks, batch by batch.
+    """Predict what `partial` lacks, `batch` images at a time.
 
     `counts(images left)` says how each batch is looked at, None ends it all; `on_batch(images, counts, seconds)` is
     told what it took, reading included. `mean`, one of `view_means.MEANS`, says what of the views is averaged.
     """
     done = partial.load()
-    starts = [first for first in range(0, len(paths), batch_size()) if first not in done]
-    missing = [paths[row] for first in starts for row in range(first, min(first + batch_size(), len(paths)))]
+    starts = [first for first in range(0, len(paths), batch) if first not in done]
+    missing = [paths[row] for first in starts for row in range(first, min(first + batch, len(paths)))]
     left, since = len(missing), time.monotonic()
-    loader = plain_loader(PlainImages(missing, *(recipe for _, recipe in nets)), batch_size(), workers)
-    for first, batch in zip(starts, loader, strict=True):
+    loader = plain_loader(PlainImages(missing, *(recipe for _, recipe in nets)), batch, workers)
+    for first, images in zip(starts, loader, strict=True):
         asked = counts(left)
         if asked is None:
             return
-        probs = batch_probs(nets, batch, asked, mean)
+        probs = batch_probs(nets, images, asked, mean)
         partial.save(first, probs)
         left -= probs.shape[1]
         now = time.monotonic()
         on_batch(probs.shape[1], asked, now - since)
         since = now
-
-
-def collected(partial: Partial, images: int, nets: int, classes: int) -> NDArray[np.float32]:
-    """All that was predicted (nets, images, K); NaN where a net did not look."""
-    probs = np.full((nets, images, classes), np.nan, np.float32)
-    for first, part in partial.load().items():
-        probs[:, first : first + part.shape[1]] = part
-    return probs
 
 
 @dataclass(frozen=True)
@@ -116,27 +110,32 @@ class Timing:
     """It was measured on."""
 
 
-def measure(nets: Nets, paths: Sequence[Path], views: int, most_images: int, most_s: float, workers: int) -> Timing:
-    """Look at a few images, spread over all of them, for as long as `most_s`. Nothing is kept of it.
+def measure(
+    nets: Nets, paths: Sequence[Path], views: int, most_images: int, most_s: float, batch: int, workers: int
+) -> Timing:
+    """Look at a few images, spread over all of them, in about `most_s`. Nothing is kept of it.
 
-    The first few warm up, and tell whether all `views` can be measured or only the plain one.
+    The first few warm up, and tell how many images can be looked at, and whether at all `views` or at the plain one.
     """
-    rows = np.unique(np.linspace(0, len(paths) - 1, min(most_images, len(paths))).astype(int))
-    some = PlainImages([paths[row] for row in rows], *(recipe for _, recipe in nets))
-    warm = next(iter(plain_loader(some, min(_WARM_UP_IMAGES, len(rows)), 0)))
+    recipes = [recipe for _, recipe in nets]
+    warm = next(iter(plain_loader(PlainImages(_spread(paths, _WARM_UP_IMAGES), *recipes), _WARM_UP_IMAGES, 0)))
     _seconds(nets, warm, 1)
     a_look = sum(_seconds(nets, warm, 1)) / len(next(iter(warm.values())))
-    views = views if a_look * views * batch_size() <= most_s / 2 else 1
-    started = since = time.monotonic()
+    count = max(1, min(most_images, int(most_s / a_look)))
+    views = views if a_look * views * count <= most_s else 1
+    since = time.monotonic()
     read_s, look_s, seen = 0.0, np.zeros(len(nets)), 0
-    for batch in plain_loader(some, batch_size(), workers):
+    for images in plain_loader(PlainImages(_spread(paths, count), *recipes), batch, workers):
         read_s += time.monotonic() - since
-        look_s += _seconds(nets, batch, views)
-        seen += len(next(iter(batch.values())))
+        look_s += _seconds(nets, images, views)
+        seen += len(next(iter(images.values())))
         since = time.monotonic()
-        if since - started > most_s:
-            break
     return Timing(read_s / seen, tuple(look_s / (seen * views)), seen)
+
+
+def _spread(paths: Sequence[Path], count: int) -> list[Path]:
+    rows = np.unique(np.linspace(0, len(paths) - 1, min(count, len(paths))).astype(int))
+    return [paths[row] for row in rows]
 
 
 def _seconds(nets: Nets, batch: Batch, views: int) -> list[float]:

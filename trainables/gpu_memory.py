@@ -42,8 +42,8 @@ def training_bytes(recipe: Recipe, n_classes: int) -> int:
         recipe.precision != "float32",  # what `auto` means on a GPU
         recipe.channels_last,
         recipe.freeze_bn,
-        recipe.drop_rate,
-        recipe.drop_path_rate,
+        recipe.drop_rate > 0,  # by how much takes no memory
+        recipe.drop_path_rate > 0,
         n_classes,
     )
     copies = _MOMENTS.get(recipe.optimizer, 2) + (recipe.sam_rho > 0)
@@ -60,8 +60,8 @@ def _step_bytes(
     half: bool,
     channels_last: bool,
     freeze_bn: bool,
-    drop_rate: float,
-    drop_path_rate: float,
+    drops: bool,
+    drops_paths: bool,
     n_classes: int,
 ) -> tuple[int, int, int]:
     """Of the parameters, of parameters and buffers, and of all that is alive at the worst moment of a step."""
@@ -71,8 +71,9 @@ def _step_bytes(
         batch_size=batch_size,
         channels_last=channels_last,
         freeze_bn=freeze_bn,
-        drop_rate=drop_rate,
-        drop_path_rate=drop_path_rate,
+        pretrained=freeze_bn,  # which a recipe demands, and which loads nothing here
+        drop_rate=0.1 * drops,
+        drop_path_rate=0.1 * drops_paths,
         learning_rate=1.0,
         epochs=1,
     )

@@ -19,7 +19,7 @@ from search_spaces.recipe import Recipe
 DENOISED_FROM = 100_000
 """Numbers of a search's own trials are below; those of denoised ones, `denoised_number`, are not."""
 
-_SEARCH, _RECIPE = "search.json", "recipe.json"
+_SEARCH, _RECIPE, _TEST_PROBS = "search.json", "recipe.json", "test_probs.npy"
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
@@ -92,8 +92,11 @@ def load_array(path: Path) -> NDArray[Any]:
 
 
 def is_heavy(name: str) -> bool:
-    """Whether only a resume, a prediction or a comparison of epochs would need this file of a fold."""
-    return name.endswith(".safetensors") or name.startswith("epoch")
+    """Whether only a resume, a prediction or a comparison of epochs would need this file of a fold.
+
+    What its nets said of the test images goes with them: nets that are trained again may be others.
+    """
+    return name.endswith(".safetensors") or name.startswith("epoch") or name == _TEST_PROBS
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,7 @@ class FoldFolder:
     @property
     def test_probs(self) -> Path:
         """Test images' class probabilities (n, K), in the sample submission's order."""
-        return self.path / "test_probs.npy"
+        return self.path / _TEST_PROBS
 
     @property
     def cleaned(self) -> Path:

@@ -293,7 +293,7 @@ def _begin(recipe: Recipe, data: ImageData, fold_hash: str, folder: FoldFolder, 
         training.scaler.load_state_dict(stored["scaler"])
         if training.average:
             training.average.module.load_state_dict(stored["average"])
-        if stored["soup"]:
+        if stored.get("soup"):  # checkpoints of earlier code have none
             training.soup = AveragedModel(training.epoch_net)
             training.soup.load_state_dict(stored["soup"])
         training.rows = stored["rows"]

@@ -56,15 +56,15 @@ def members_by_fold(members: Members, metric: str, seed: int) -> Difference:
     is blended with weights that the other half chose: a row's label chooses nothing that the row is scored with.
     """
     rng = np.random.default_rng(seed)
-    half = rng.permutation(len(members.labels)) % 2
-    probs = np.empty(members.pred_probs.shape[1:])
-    for fold in members.folds:
-        for one in (0, 1):
-            here = (members.fold_of == fold) & (half == one)
-            other = (members.fold_of == fold) & (half != one)
-            counts = select(members.pred_probs[:, other], members.labels[other], metric)
-            probs[here] = blend(members.pred_probs[:, here], [count / sum(counts) for count in counts])
     mean = equal(len(members))(members.pred_probs)
+    probs = mean.copy()  # a fold of one image has no other half
+    for fold in members.folds:
+        order = rng.permutation(np.flatnonzero(members.fold_of == fold))
+        halves = order[::2], order[1::2]
+        for here, other in (halves, halves[::-1]):
+            if len(other):
+                counts = select(members.pred_probs[:, other], members.labels[other], metric)
+                probs[here] = blend(members.pred_probs[:, here], [count / sum(counts) for count in counts])
     return paired(hits(mean, members.labels), hits(probs, members.labels))
 
 

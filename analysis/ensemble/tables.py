@@ -45,7 +45,7 @@ def _names(paths: Sequence[Path]) -> tuple[str, ...]:
 
 def _read(path: Path) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path, dtype={"image_id": str})
+        table = pd.read_csv(path, converters={"image_id": str})  # which keeps an id that reads NA
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as CSV: {error}") from None
     problems = _problems(table)
@@ -111,12 +111,12 @@ def _probs(table: pd.DataFrame) -> NDArray[np.float64]:
 
 def _folds(table: pd.DataFrame, labels: NDArray[np.int64], n_folds: int | None, seed: int) -> NDArray[np.int64]:
     if "fold" in table:
-        if n_folds:
+        if n_folds is not None:
             raise InputError("--folds is for tables without a column fold; these have one, and are split by it")
         if table["fold"].isna().any() or table["fold"].nunique() < 2:
             raise InputError(f"The column fold must name two folds or more, got {table['fold'].unique().tolist()}")
         return table["fold"].to_numpy(np.int64)
-    count = n_folds or 5
+    count = 5 if n_folds is None else n_folds
     fewest = int(np.bincount(labels)[np.unique(labels)].min())
     if not 2 <= count <= fewest:
         raise InputError(f"--folds must be from 2 to the images of the smallest class, {fewest}; got {count}")

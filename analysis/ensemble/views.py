@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from search_spaces.recipe import Recipe
 from trainables.comparison import TIED_WITHIN, Difference, paired
 from trainables.data.folds import Folds
 from trainables.layout import SearchFolder, save_json
@@ -42,14 +43,24 @@ def _difference(
     search: SearchFolder, folds: Folds, numbers: Sequence[int], labels: NDArray[np.integer], metric: str
 ) -> Difference:
     """How far logarithms are ahead, image by image, the mean over the trials that look at several views."""
-    several = [number for number in numbers if load_recipe(search.trial(number)).tta_count > 1]
-    if not several:
+    recipes = {number: load_recipe(search.trial(number)) for number in numbers}
+    several = [number for number, recipe in recipes.items() if recipe.tta_count > 1]
+    if not several or _is_settled(search, folds, recipes):
         return Difference(0.0, 0.0)
     goods = [
         np.mean([goods_by_image(metric, _of(search, number, folds, mean), labels) for number in several], axis=0)
         for mean in MEANS
     ]
     return paired(goods[1], goods[0])
+
+
+def _is_settled(search: SearchFolder, folds: Folds, recipes: Mapping[int, Recipe]) -> bool:
+    """Whether it is probabilities in any case: where test images were predicted so, where earlier code kept no views,
+    and where a mean of nets answers, which is one of views only for probabilities."""
+    of_folds = [search.trial(number).fold(fold) for number in recipes for fold in range(folds.count)]
+    return any(folder.test_probs.exists() or not folder.view_probs.exists() for folder in of_folds) or any(
+        len(recipe.answering_epochs) > 1 for recipe in recipes.values()
+    )
 
 
 def _of(search: SearchFolder, number: int, folds: Folds, mean: str) -> NDArray[np.float32]:

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from analysis.affordable import Option
@@ -11,16 +12,18 @@ class Clock:
         return self.now
 
 
-def answered(ways: list[Option], limit_s: float, images: int, pace: list[float]) -> tuple[float, int, list[Option]]:
+def answered(
+    ways: list[Option], limit_s: float, images: int, pace: list[float], noise: float = 0.0, seed: int = 0
+) -> tuple[float, int, list[Option]]:
     """Batches of ten on a machine whose pace changes; when it ended, how many images were left, what was chosen."""
-    clock = Clock()
-    pacer = Pacer(ways, limit_s, clock)
+    clock, rng = Clock(), np.random.default_rng(seed)
+    pacer = Pacer(ways, 10, limit_s, clock)
     chosen: list[Option] = []
     while images:
         option = pacer.option(images)
         if option is None:
             break
-        seconds = 10 * option.image_s * pace[min(len(chosen), len(pace) - 1)]
+        seconds = 10 * option.image_s * pace[min(len(chosen), len(pace) - 1)] * float(rng.lognormal(0, noise))
         clock.now += seconds
         pacer.took(option, 10, seconds)
         chosen.append(option)
@@ -40,7 +43,19 @@ def test_the_limit_is_held_and_used(limit_s: float, pace: list[float]) -> None:
     assert ended >= 0.95 * limit_s or chosen[-1] == WAYS[-1]
 
 
+def test_a_machine_whose_batches_differ_holds_it_too() -> None:
+    ends = [answered(WAYS, 400.0, 1000, [1.0], noise=0.2, seed=seed)[:2] for seed in range(50)]
+    assert max(ended for ended, _ in ends) <= 400.0
+    assert min(ended for ended, _ in ends) >= 0.93 * 400.0
+    assert {left for _, left in ends} == {0}
+
+
 def test_when_nothing_ends_in_time_the_cheapest_answers_until_the_time_is_over() -> None:
     ended, left, chosen = answered(WAYS, 50.0, 1000, [1.0])
     assert set(chosen) == {WAYS[0]}
-    assert left == 500 and ended == pytest.approx(50.0)
+    assert left == 510 and ended == pytest.approx(49.0)
+
+
+def test_no_batch_is_begun_that_would_not_end() -> None:
+    assert answered(WAYS, 0.5, 1000, [1.0])[1] == 1000
+    assert answered(WAYS, -3.0, 1000, [1.0])[1] == 1000

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import analysis
 from cluster import denoising
 from cluster.store import Store, _a_training_writes
-from search_spaces import InputError, Recipe
+from search_spaces import Recipe
 from trainables.data.folds import Folds
 from trainables.data.kaggle import ImageData, load_data
 from trainables.layout import SearchFolder, load_json, save_array, save_json, write_whole
@@ -140,12 +140,17 @@ def test_other_folds_than_before_begin_anew_where_they_differ(plan: Asked) -> No
     assert [folder.cleaned.exists() for folder in folders] == [True, False, True, False]
 
 
-def test_a_table_that_was_changed_since_is_refused(plan: Asked) -> None:
+def test_what_was_trained_from_another_table_is_trained_again(plan: Asked) -> None:
     prepared(plan)
-    cleaned = plan.search.trial(100_003).fold(0).cleaned
-    cleaned.write_text(cleaned.read_text().replace("drop", "keep"))
-    with pytest.raises(InputError, match="is not what the predictions of its origin say now"):
-        prepared(plan)
+    first, second = (plan.search.trial(100_003).fold(fold) for fold in (0, 1))
+    said = first.cleaned.read_text()
+    for folder in (first, second):
+        write_whole(folder.weights, b"of the table that was")
+    first.cleaned.write_text(said.replace("drop", "keep"))
+    prepared(plan)
+    assert first.cleaned.read_text() == said
+    assert not first.weights.exists()
+    assert second.weights.exists()
 
 
 def test_where_nothing_looks_wrong_there_is_no_second_trial(plan: Asked, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from search_spaces import Recipe
-from trainables import answer as module
 from trainables.answer import Counts, Nets, Partial, answer, measure
 from trainables.backbones import Build, build_net, save_net
 from trainables.data import images
@@ -32,9 +31,8 @@ def weights(tmp_path: Path) -> list[Path]:
 
 
 @pytest.fixture
-def photos(more_stripes: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Ten, in batches of four."""
-    monkeypatch.setattr(module, "batch_size", lambda: 4)
+def photos(more_stripes: Path) -> list[Path]:
+    """Ten."""
     return list_images(more_stripes / "test_images")
 
 
@@ -43,7 +41,7 @@ def whole(partial: Partial) -> np.ndarray:
 
 
 def predicted(nets: Nets, photos: list[Path], partial: Partial, counts: Callable[[int], Counts | None]) -> np.ndarray:
-    answer(nets, photos, partial, counts, lambda images, counts, seconds: None)
+    answer(nets, photos, partial, counts, lambda *took: None, batch=4)
     return whole(partial)
 
 
@@ -80,9 +78,9 @@ def test_an_interrupted_answer_goes_on(struck_at: int, weights: list[Path], phot
         return COUNTS
 
     with pytest.raises(KeyboardInterrupt):
-        answer(nets, photos, partial.of(weights, photos, False), struck, lambda *took: None)
+        answer(nets, photos, partial.of(weights, photos), struck, lambda *took: None, batch=4)
     left: list[int] = []
-    again = predicted(nets, photos, partial.of(weights, photos, False), lambda each: left.append(each) or COUNTS)
+    again = predicted(nets, photos, partial.of(weights, photos), lambda each: left.append(each) or COUNTS)
     assert left[0] == struck_at, "what was predicted is not predicted again"
     np.testing.assert_array_equal(again, expected)
 
@@ -91,13 +89,13 @@ def test_a_partial_of_other_nets_or_images_is_begun_anew(
     weights: list[Path], photos: list[Path], tmp_path: Path
 ) -> None:
     for other in (
-        lambda partial: partial.of(weights[:2], photos, False),
-        lambda partial: partial.of(weights, photos[:9], False),
-        lambda partial: partial.of(weights, photos, True),
+        lambda partial: partial.of(weights[:2], photos, COUNTS),
+        lambda partial: partial.of(weights, photos[:9], COUNTS),
+        lambda partial: partial.of(weights, photos, (2, 2, 2)),
     ):
-        partial = Partial(tmp_path / "p").of(weights, photos, False)
+        partial = Partial(tmp_path / "p").of(weights, photos, COUNTS)
         partial.save(0, np.zeros((3, 4, 2), np.float32))
-        assert len(partial.of(weights, photos, False).load()) == 1
+        assert len(partial.of(weights, photos, COUNTS).load()) == 1
         assert not other(partial).load()
 
 
@@ -111,6 +109,10 @@ def test_time_over_ends_it_and_who_does_not_look_is_nan(
 
 
 def test_costs_are_measured_by_net(weights: list[Path], photos: list[Path]) -> None:
-    timing = measure(load_nets(weights), photos, views=2, most_images=8, most_s=60.0, workers=0)
+    timing = measure(load_nets(weights), photos, views=2, most_images=8, most_s=60.0, batch=4, workers=0)
     assert timing.images == 8
     assert timing.image_s > 0 and len(timing.view_s) == 3 and min(timing.view_s) > 0
+
+
+def test_little_time_measures_little(weights: list[Path], photos: list[Path]) -> None:
+    assert measure(load_nets(weights), photos, views=2, most_images=8, most_s=1e-6, batch=4, workers=0).images == 1

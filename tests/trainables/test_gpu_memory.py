@@ -96,3 +96,8 @@ def test_a_training_begins_with_its_share(monkeypatch: pytest.MonkeyPatch) -> No
     assert (Setting().on(4, 0.0).threads, Setting().on(4, 0.0).loader_workers) == (4, 0)
     with pytest.raises(Kept, match=r"0\.25"):
         next(train(SMALL, nothing, nothing, 0, nothing, setting))
+
+
+def test_frozen_statistics_ask_for_no_weights_here() -> None:
+    frozen = replace(SMALL, backbone="test_resnet", pretrained=True, freeze_bn=True)
+    assert training_bytes(frozen, 5) > 0

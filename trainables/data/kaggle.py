@@ -305,7 +305,10 @@ def list_images(folder: Path) -> list[Path]:
     """The images of a folder by name. Raises `InputError` where there is none."""
     if not folder.is_dir():
         raise InputError(f"--images must be a folder of images; got {str(folder)!r}")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    paths = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
     if not paths:
         raise InputError(f"--images must hold images ({', '.join(IMAGE_SUFFIXES)}); {folder} has none")
+    if len(paths) < len(files):
+        print(f"note: {len(files) - len(paths)} files of {folder} are no {', '.join(IMAGE_SUFFIXES)} and left out")
     return paths
