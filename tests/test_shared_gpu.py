@@ -23,9 +23,9 @@ SMALL = ("--trials", "2", "--epochs", "1", "--promote", "1", "--folds", "2", "--
 
 @pytest.mark.slow
 def test_two_trials_share_a_gpu(many_stripes: Path, tmp_path: Path, command: Command) -> None:
-    """Each takes less than half of 2 GB, so they run side by side; folds and predictions get the same share."""
+    """Each takes less than half of 4 GB, so they run side by side; folds and predictions get the same share."""
     out = tmp_path / "OUT"
-    flags = ("--data", many_stripes, "--out", out, *SMALL, "--gpu-memory", "2")
+    flags = ("--data", many_stripes, "--out", out, *SMALL, "--gpu-memory", "4")
     done = command("-c", WITH_A_GPU, *flags, **ON_RAY)
     assert done.returncode == 0, done.stderr
     first, second = (load_epochs(SearchFolder(out).trial(number).fold(0)) for number in range(2))
