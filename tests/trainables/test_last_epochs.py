@@ -238,8 +238,8 @@ def test_in_a_bucket_what_answers_travels_from_machine_to_machine(
 
 def test_what_is_heavy_is_forgotten_and_numbers_stay(tmp_path: Path) -> None:
     folder = FoldFolder(tmp_path)
-    heavy = [folder.checkpoint, folder.earlier_checkpoint, *folder.nets(MEAN), folder.epoch_probs(1)]
-    light = [folder.metrics, folder.pred_probs, folder.search_probs, folder.soup_probs, folder.test_probs]
+    heavy = [folder.checkpoint, folder.earlier_checkpoint, *folder.nets(MEAN), folder.epoch_probs(1), folder.test_probs]
+    light = [folder.metrics, folder.pred_probs, folder.search_probs, folder.soup_probs]
     for path in (*heavy, *light):
         path.touch()
     folder.forget_weights()
