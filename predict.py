@@ -40,6 +40,8 @@ from trainables.view_means import mean_of_search
 _MEASURED_IMAGES = 300
 _FEWEST_BATCHES = 50
 """Under a time limit: the last one, which may take longer than planned, is then a small part of all."""
+_CLOSING_S = 2.0
+"""From the last prediction to the end of the process."""
 _MEASURING_SHARE, _MEASURING_S = 0.03, 60.0
 """Of the limit; without one."""
 
@@ -147,7 +149,7 @@ def _limit(
     timing = measure(nets, paths, views, _MEASURED_IMAGES, most_s, batch, workers)
     costs = Costs(timing.image_s, ensemble.by_member(timing.view_s))
     ways = options(evidence, ensemble.folds.count, costs)
-    left_s = (limit_s - _elapsed_s()) * share  # what begins the process takes as long for few images as for many
+    left_s = (limit_s - _elapsed_s() - _CLOSING_S) * share  # beginning and end take as long for few images as for many
     affordable = best_within(ways, left_s / len(paths))
     if flags.plan or not flags.quiet:
         lines = described(ways, costs, evidence.metric, ensemble.numbers, count, affordable)
