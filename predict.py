@@ -91,11 +91,12 @@ def read_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def predict(ensemble: FoldNets, flags: argparse.Namespace) -> int:
     """Answer every image of a folder, in the order of their names."""
+    limit_s = seconds_of(flags.time_limit, "--time-limit") if flags.time_limit else math.inf
     paths, readable = _checked(ensemble, flags)
     nets, workers = load_nets(ensemble.nets), _loader_workers(flags)
     limited = bool(flags.plan or flags.time_limit)
     batch = max(1, min(batch_size(), len(readable) // _FEWEST_BATCHES)) if limited else batch_size()
-    limit = _limit(ensemble, nets, readable, batch, workers, flags) if limited else None
+    limit = _limit(ensemble, nets, readable, limit_s, batch, workers, flags) if limited else None
     if flags.plan:
         return 0
     own, mean = ensemble.counts(ensemble.own_views), mean_of_search(ensemble.search)
@@ -103,7 +104,7 @@ def predict(ensemble: FoldNets, flags: argparse.Namespace) -> int:
     partial.of(ensemble.nets, readable, "limited" if limit else own, mean, batch)
     started = time.monotonic()
     with bar("predicting", flags.quiet, "images") as update:
-        done = sum(part.shape[1] for part in partial.load().values())
+        done = sum(min(batch, len(readable) - first) for first in partial.starts())
         update(done, len(readable))
 
         def on_batch(images: int, counts: Counts, seconds: float) -> None:
@@ -137,10 +138,15 @@ def _answered(work: Callable[[], object]) -> bool:
 
 
 def _limit(
-    ensemble: FoldNets, nets: Nets, paths: list[Path], batch: int, workers: int, flags: argparse.Namespace
+    ensemble: FoldNets,
+    nets: Nets,
+    paths: list[Path],
+    limit_s: float,
+    batch: int,
+    workers: int,
+    flags: argparse.Namespace,
 ) -> TimeLimit:
     """Measure, say what each member and view costs and brings, and what the limit affords."""
-    limit_s = seconds_of(flags.time_limit, "--time-limit") if flags.time_limit else math.inf
     count = max(len(paths), flags.images_count or 0)
     share = len(paths) / count
     evidence = ensemble.evidence()
@@ -178,8 +184,6 @@ def _checked(ensemble: FoldNets, flags: argparse.Namespace) -> tuple[list[Path],
         raise InputError(f"--out must be a file to write; {flags.out} is a folder")
     if flags.out:
         check_writable(flags.out.resolve().parent)
-    if flags.time_limit:
-        seconds_of(flags.time_limit, "--time-limit")
     paths = list_images(flags.images)
     bad: dict[Path, str] = {}
     together(lambda: check_nets(ensemble.nets), lambda: ensemble.blend, lambda: bad.update(_unreadable(paths, flags)))

@@ -6,14 +6,14 @@ Costs are measured, gains are out-of-fold. Numbers in, decisions out.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.ensemble import Blend
+from analysis.ensemble import Blend, blend_among
 from trainables.durations import duration
 from trainables.scores import accuracy, goodness, score
 
@@ -67,10 +67,8 @@ class Evidence:
         if all(views):
             return self.blend(np.array([means[count - 1] for means, count in zip(self.means, views, strict=True)]))
         looking = [member for member, count in enumerate(views) if count]
-        total = sum(self.weights[member] for member in looking)
-        parts = [self.weights[member] / total * self.means[member][views[member] - 1] for member in looking]
-        probs: NDArray[np.float64] = np.sum(parts, axis=0, dtype=np.float64)
-        return probs
+        means = [self.means[member][views[member] - 1] for member in looking]
+        return blend_among(means, [self.weights[member] for member in looking])
 
 
 def options(evidence: Evidence, nets: int, costs: Costs) -> list[Option]:
@@ -80,53 +78,54 @@ def options(evidence: Evidence, nets: int, costs: Costs) -> list[Option]:
     and again, the one that loses the least for the time it saves. Fold nets are given up only when one view of one
     member is left, since nothing out of fold tells what they bring; those options come first and their score is NaN.
     """
+
+    def at(views: tuple[int, ...]) -> Option:
+        probs = evidence.probs(views)
+        value = score(evidence.metric, probs, evidence.labels)
+        return Option(views, nets, costs.of(views, nets), value, accuracy(probs, evidence.labels))
+
+    def good(option: Option) -> float:
+        return goodness(evidence.metric, option.score)
+
     most = tuple(len(means) for means in evidence.means)
     few_enough = math.prod(count + 1 for count in most) <= _MOST_TRIED
-    tried = _every(most) if few_enough else _fewer_and_fewer(evidence, most, costs)
-    found = [_option(evidence, views, nets, costs) for views in tried]
-    found.sort(key=lambda option: (option.image_s, -_good(evidence, option)))
+    found = list(map(at, _every(most)) if few_enough else _fewer_and_fewer(at(most), at, good))
+    found.sort(key=lambda option: (option.image_s, -good(option)))
     better: list[Option] = []
     for option in found:
-        if not better or _good(evidence, option) > _good(evidence, better[-1]):
+        if not better or good(option) > good(better[-1]):
             better.append(option)
     last = better[0].views
     few = [Option(last, count, costs.of(last, count), math.nan, math.nan) for count in range(1, nets)]
     return few + better
 
 
-def _option(evidence: Evidence, views: tuple[int, ...], nets: int, costs: Costs) -> Option:
-    probs = evidence.probs(views)
-    value = score(evidence.metric, probs, evidence.labels)
-    return Option(views, nets, costs.of(views, nets), value, accuracy(probs, evidence.labels))
-
-
-def _good(evidence: Evidence, option: Option) -> float:
-    return goodness(evidence.metric, option.score)
-
-
 def _every(most: Sequence[int]) -> Iterator[tuple[int, ...]]:
     return (views for views in product(*(range(count + 1) for count in most)) if any(views))
 
 
-def _fewer_and_fewer(evidence: Evidence, views: tuple[int, ...], costs: Costs) -> Iterator[tuple[int, ...]]:
-    good = _goodness_at(evidence, views)
-    yield views
-    while sum(views) > 1:
-        fewer = {
-            tuple(left if at == member else count for at, count in enumerate(views))
-            for member, now in enumerate(views)
-            for left in {max(0, now - 1), 0} - {now}
-        }
-        goods = {each: _goodness_at(evidence, each) for each in sorted(fewer) if any(each)}
-        losses = {each: (good - found) / (costs.of(views, 1) - costs.of(each, 1)) for each, found in goods.items()}
-        gains = {each: found for each, found in goods.items() if found > good}
-        views = max(gains, key=gains.__getitem__) if gains else min(losses, key=losses.__getitem__)
-        good = goods[views]
-        yield views
+def _fewer_and_fewer(
+    option: Option, at: Callable[[tuple[int, ...]], Option], good: Callable[[Option], float]
+) -> Iterator[Option]:
+    yield option
+    while sum(option.views) > 1:
+        before, fewer = option, [at(views) for views in _with_less(option.views)]
+        gains = [each for each in fewer if good(each) > good(before)]
+        if gains:
+            option = max(gains, key=good)
+        else:
+            option = min(fewer, key=lambda each: (good(before) - good(each)) / (before.image_s - each.image_s))
+        yield option
 
 
-def _goodness_at(evidence: Evidence, views: Sequence[int]) -> float:
-    return goodness(evidence.metric, score(evidence.metric, evidence.probs(views), evidence.labels))
+def _with_less(views: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """One view less of a member, or the member left out, for each that looks."""
+    fewer = {
+        tuple(left if at == member else count for at, count in enumerate(views))
+        for member, now in enumerate(views)
+        for left in {max(0, now - 1), 0} - {now}
+    }
+    return sorted(each for each in fewer if any(each))
 
 
 def best_within(ways: Sequence[Option], image_s: float) -> Option | None:

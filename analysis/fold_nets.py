@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.affordable import Evidence
-from analysis.ensemble import Blend, blend, blend_of, cross_fitted_blend_of
+from analysis.ensemble import Blend, blend_among, blend_of, cross_fitted_blend_of
+from analysis.ensemble.chosen import oof_labels
 from search_spaces.errors import InputError
 from trainables.data.folds import Folds
 from trainables.layout import SearchFolder, load_array, load_object
@@ -88,8 +88,7 @@ class FoldNets:
         means = [split[member][looked[member]].mean(0) for member in there]
         if len(there) == len(self.numbers):
             return self.blend(np.array(means, dtype=np.float64))
-        weights = np.array([self.weights[member] for member in there])
-        return blend(means, list(weights / weights.sum()))
+        return blend_among(means, [self.weights[member] for member in there])
 
     def evidence(self) -> Evidence:
         """What they said out of fold, view by view."""
@@ -101,11 +100,10 @@ class FoldNets:
     @property
     def class_shares(self) -> NDArray[np.float64]:
         """(K,), of the labels as given."""
-        labels = self.labels
         classes = load_array(self.search.trial(self.numbers[0]).fold(0).pred_probs).shape[1]
-        return np.bincount(labels, minlength=classes) / len(labels)
+        return np.bincount(self.labels, minlength=classes) / len(self.labels)
 
-    @property
+    @cached_property
     def labels(self) -> NDArray[np.int64]:
         """As given, of the validated rows."""
-        return pd.read_csv(self.search.oof, usecols=["label"])["label"].to_numpy(np.int64)
+        return oof_labels(self.search, self.folds)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.ensemble import METHODS, Members, blend
+from analysis.ensemble import METHODS, Members, blend_among
 from analysis.ensemble.greedy import select
 from analysis.ensemble.nested import nested
 from analysis.summary import true_labels
@@ -74,7 +74,7 @@ def _test_probs(search: SearchFolder, numbers: Sequence[int], counts: Sequence[i
     n_folds = load_json(search.search)["folds"]
     chosen = [(number, count) for number, count in zip(numbers, counts, strict=True) if count]
     means = [predict_images(trial_nets(search, n, n_folds), paths) for n, _ in chosen]
-    return blend(means, [count / sum(counts) for _, count in chosen])
+    return blend_among(means, [count for _, count in chosen])
 
 
 def main() -> None:

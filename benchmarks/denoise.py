@@ -115,11 +115,7 @@ def judged_by(training: Training) -> NDArray[np.float64]:
 def oof(case: Case, loss: str, way: str) -> NDArray[np.float64]:
     """Out-of-fold probabilities (N, K)."""
     folds = Folds.load(case.folds)
-    parts = [load_array(Training(case, loss, way, fold).folder.pred_probs) for fold in range(folds.count)]
-    probs = np.full((len(folds.fold_of), parts[0].shape[1]), np.nan)
-    for fold, part in enumerate(parts):
-        probs[folds.split(fold)[1]] = part
-    return probs
+    return folds.placed([load_array(Training(case, loss, way, fold).folder.pred_probs) for fold in range(folds.count)])
 
 
 def found(case: Case, loss: str) -> dict[str, Any]:

@@ -68,21 +68,19 @@ def _begin_folds(plan: Plan, origin: int, number: int, tables: Mapping[int, str]
     plain, denoised = plan.search.trial(origin), plan.search.trial(number)
     for fold in range(plan.folds.count):
         folder = denoised.fold(fold)
-        if folder.path.exists() and folder.cleaned.exists() != (fold in tables):
-            shutil.rmtree(folder.path)  # of an earlier `--denoise-folds`
-        if fold in tables:
-            if _is_trained_otherwise(folder, tables[fold]):
-                plan.store.forget(number, fold)
-                shutil.rmtree(folder.path)
-            if not folder.cleaned.exists():
-                write_whole(folder.cleaned, tables[fold])
-        elif not folder.trained(load_recipe(plain)):
-            _copy(plain.fold(fold), folder)
+        if folder.path.exists() and _table(folder) != tables.get(fold):
+            # of an earlier `--denoise-folds`, or of an origin that was trained again since and judges otherwise now
+            plan.store.forget(number, fold)
+            shutil.rmtree(folder.path)
+        if fold not in tables:
+            if not folder.trained(load_recipe(plain)):
+                _copy(plain.fold(fold), folder)
+        elif not folder.cleaned.exists():
+            write_whole(folder.cleaned, tables[fold])
 
 
-def _is_trained_otherwise(folder: FoldFolder, table: str) -> bool:
-    """Whether another table is there: its origin was trained again since, and judges otherwise now."""
-    return folder.cleaned.exists() and folder.cleaned.read_text() != table
+def _table(folder: FoldFolder) -> str | None:
+    return folder.cleaned.read_text() if folder.cleaned.exists() else None
 
 
 def _copy(plain: FoldFolder, folder: FoldFolder) -> None:

@@ -134,12 +134,7 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
     store = open_store(out, flags.resume)
     check_out(store.search, flags.resume)
     trials = flags.trials or (None if budget and not space.grid else space.trials)
-    recipes = space.recipes(trials, flags.seed) if trials else list(islice(space.stream(flags.seed), space.trials))
-    together(
-        lambda: check_backbones(space.values("backbone"), bool(space.fields.get("pretrained")) and not flags.weights),
-        lambda: check_recipes(recipes, flags.weights),
-        lambda: _check_not_denoised(recipes),
-    )
+    recipes = _checked_recipes(flags, space, trials)
     place, data, contents = _checked_data(flags, store)
     check_on_data(recipes, data)
     groups = _groups(flags.groups, data, contents)
@@ -204,6 +199,17 @@ def _space(flags: argparse.Namespace) -> Space:
     if flags.weights is not None:
         space = _space_with_weights(space, flags.weights)
     return space.fixed(seed=flags.seed, epochs=flags.epochs or space.epochs)
+
+
+def _checked_recipes(flags: argparse.Namespace, space: Space, trials: int | None) -> list[Recipe]:
+    """The first recipes of the space, as many as there will be trials, or usually are."""
+    recipes = space.recipes(trials, flags.seed) if trials else list(islice(space.stream(flags.seed), space.trials))
+    together(
+        lambda: check_backbones(space.values("backbone"), bool(space.fields.get("pretrained")) and not flags.weights),
+        lambda: check_recipes(recipes, flags.weights),
+        lambda: _check_not_denoised(recipes),
+    )
+    return recipes
 
 
 def _check_not_denoised(recipes: Sequence[Recipe]) -> None:

@@ -58,6 +58,11 @@ class Wishes:
     space_gpus: float = 0.0
     """What the space asks for a trial where the GPUs' memory is not known."""
 
+    @property
+    def at_once(self) -> int:
+        """Trials that are wished to run at once, if there is room."""
+        return min(self.concurrent or self.trials, self.trials)
+
 
 @dataclass(frozen=True)
 class Resources:
@@ -94,9 +99,9 @@ class Resources:
         wishes, nodes = self.wishes, _gpu_nodes(self.nodes, share)
         cpus_of_a_gpu = min((node.get("CPU", 0.0) / node["GPU"] for node in nodes), default=_CPUS_OF_A_NODE_TO_COME)
         cpus = wishes.cpus_per_trial or max(1, min(int(cpus_of_a_gpu * share), _MOST_CPUS_BESIDE_A_GPU))
-        fitting = sum(min(int(node["GPU"] / share), int(node.get("CPU", 0.0) / cpus)) for node in nodes)
+        fitting = sum(_fitting(node, share, cpus) for node in nodes)
         most = wishes.trials if self.can_grow else fitting
-        return Slots(max(1, min(wishes.concurrent or most, most, wishes.trials)), cpus, share)
+        return Slots(max(1, min(wishes.at_once, most)), cpus, share)
 
 
 def gpu_share(recipe: Recipe, n_classes: int, gpu_bytes: int) -> float:
@@ -133,10 +138,9 @@ def slots(nodes: Nodes, wishes: Wishes, can_grow: bool = False) -> Slots:
     asked = wishes.cpus_per_trial
     fitting = sum(_fitting(node, gpus, asked or 1) for node in nodes) if gpus or asked else int(cpus)
     if fitting < 1 and can_grow:
-        many = min(wishes.concurrent or wishes.trials, wishes.trials)
-        return Slots(many, asked or _CPUS_OF_A_NODE_TO_COME, gpus)
-    many = max(1, min(wishes.concurrent or fitting, fitting, wishes.trials))
-    asked_for = min(wishes.concurrent or wishes.trials, wishes.trials) if can_grow and gpus else many
+        return Slots(wishes.at_once, asked or _CPUS_OF_A_NODE_TO_COME, gpus)
+    many = max(1, min(wishes.at_once, fitting))
+    asked_for = wishes.at_once if can_grow and gpus else many
     largest = max((node.get("CPU", 0.0) for node in nodes if node.get("GPU", 0.0) >= gpus), default=0.0)
     per_trial = max(1, int(min(cpus // many, largest)))
     found = Slots(asked_for, asked or (min(per_trial, _MOST_CPUS_BESIDE_A_GPU) if gpus else per_trial), gpus)

@@ -54,6 +54,10 @@ class Partial:
             save_json(about, key)
         return self
 
+    def starts(self) -> set[int]:
+        """The first image of each batch that is there."""
+        return {int(path.stem) for path in self.folder.glob("*.npy")}
+
     def load(self) -> dict[int, NDArray[np.float32]]:
         """By the first image of each batch, (nets, n, K)."""
         return {int(path.stem): load_array(path) for path in self.folder.glob("*.npy")}
@@ -81,7 +85,7 @@ def answer(
     `counts(images left)` says how each batch is looked at, None ends it all; `on_batch(images, counts, seconds)` is
     told what it took, reading included. `mean`, one of `view_means.MEANS`, says what of the views is averaged.
     """
-    done = partial.load()
+    done = partial.starts()
     starts = [first for first in range(0, len(paths), batch) if first not in done]
     missing = [paths[row] for first in starts for row in range(first, min(first + batch, len(paths)))]
     left, since = len(missing), time.monotonic()

@@ -30,12 +30,17 @@ def bar(what: str, quiet: bool, unit: str = "") -> Iterator[Update]:
         columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
         columns += [TextColumn("{task.fields[rate]}")] if unit else []
         with Progress(*columns, console=console) as progress:
-            task, said = progress.add_task(what, total=None, rate=""), _rate(unit)
-            yield lambda done, total: progress.update(task, completed=done, total=total, rate=said(done, total))
+            task, left = progress.add_task(what, total=None, rate=""), _left()
+
+            def update(done: int, total: int) -> None:
+                rate = _rate(unit, total - done, left(done, total))
+                progress.update(task, completed=done, total=total, rate=rate)
+
+            yield update
 
 
 def _lines(what: str, unit: str) -> Update:
-    left, rate = _left(), _rate(unit)
+    left = _left()
     lines, printed = _LINES_WITH_A_RATE if unit else _LINES_A_BAR, 0
 
     def update(done: int, total: int) -> None:
@@ -43,7 +48,7 @@ def _lines(what: str, unit: str) -> Update:
         part = lines * done // max(1, total)
         left_s = left(done, total)
         about = f", about {duration(left_s)} left" if left_s else ""
-        said = rate(done, total)
+        said = _rate(unit, total - done, left_s)
         if part > printed:
             printed = part
             print(f"{what}: {done}/{total}{about}{said and f', {said}'}", flush=True)
@@ -65,15 +70,9 @@ def _left() -> Callable[[int, int], float | None]:
     return left
 
 
-def _rate(unit: str) -> Callable[[int, int], str]:
-    """'12.3 images/s, until 14:32', or nothing where there is no unit."""
-    left = _left()
-
-    def rate(done: int, total: int) -> str:
-        left_s = left(done, total)
-        if not unit or not left_s:
-            return ""
-        arrival = time.strftime("%H:%M:%S", time.localtime(time.time() + left_s))
-        return f"{(total - done) / left_s:.1f} {unit}/s, until {arrival}"
-
-    return rate
+def _rate(unit: str, to_do: int, left_s: float | None) -> str:
+    """'12.3 images/s, until 14:32:10', or nothing where there is no unit or the end is not known."""
+    if not unit or not left_s:
+        return ""
+    arrival = time.strftime("%H:%M:%S", time.localtime(time.time() + left_s))
+    return f"{to_do / left_s:.1f} {unit}/s, until {arrival}"

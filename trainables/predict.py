@@ -22,8 +22,9 @@ from trainables.backbones import Net, load_net
 from trainables.data.images import Batch, PlainImages, plain_loader, square
 from trainables.losses.of_recipe import loss_of
 from trainables.precision import autocast
+from trainables.scores import LEAST
 from trainables.steps import in_parts
-from trainables.view_means import LEAST, MEANS
+from trainables.view_means import MEANS
 
 
 def device() -> torch.device:

@@ -20,7 +20,7 @@ Probs = NDArray[np.floating]
 Labels = NDArray[np.integer]
 
 # A probability is never taken as smaller than this: one sure and wrong prediction must not be infinite.
-_LEAST = 1e-7
+LEAST = 1e-7
 
 _TEMPERATURES = (0.05, 20.0)
 """Between these a temperature is sought: a perfect fold would have none, a hopeless one an infinite one."""
@@ -38,7 +38,7 @@ METRICS = ("val_robust_loss", "val_loss", "val_nll", "val_accuracy")
 def losses(pred_probs: Probs, labels: Labels) -> NDArray[np.float64]:
     """Negative log-likelihood (N,) of each label, nats. `pred_probs` (N, K), `labels` (N,). NaN stays NaN."""
     picked = np.asarray(pred_probs, dtype=np.float64)[np.arange(len(labels)), labels]
-    values: NDArray[np.float64] = -np.log(np.maximum(picked, _LEAST))
+    values: NDArray[np.float64] = -np.log(np.maximum(picked, LEAST))
     return values
 
 
@@ -73,7 +73,7 @@ def hits(pred_probs: Probs, labels: Labels) -> NDArray[np.float64]:
 
 def tempered(pred_probs: Probs, temperature: float) -> NDArray[np.float64]:
     """p^(1/T), made to sum to 1 again, (N, K): above 1 less sure, below 1 surer. The order of classes stays."""
-    scaled = np.log(np.maximum(np.asarray(pred_probs, dtype=np.float64), _LEAST)) / temperature
+    scaled = np.log(np.maximum(np.asarray(pred_probs, dtype=np.float64), LEAST)) / temperature
     result: NDArray[np.float64] = softmax(scaled, axis=1)
     return result
 

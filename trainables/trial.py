@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -96,13 +95,7 @@ def oof_pred_probs(search: SearchFolder, number: int, folds: Folds) -> NDArray[n
     """
     folder = search.trial(number)
     check_fold_hashes(folder, folds)
-    parts: list[tuple[NDArray[Any], NDArray[Any]]] = [
-        (folds.split(fold)[1], load_array(folder.fold(fold).pred_probs)) for fold in range(folds.count)
-    ]
-    probs = np.full((len(folds.fold_of), parts[0][1].shape[1]), np.nan)
-    for rows, pred_probs in parts:
-        probs[rows] = pred_probs
-    return probs
+    return folds.placed([load_array(folder.fold(fold).pred_probs) for fold in range(folds.count)])
 
 
 def oof_view_probs(search: SearchFolder, number: int, folds: Folds) -> NDArray[np.float32]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ class Validation:
     raw_loss: float
     """Mean training loss of the plain view."""
 
-    @property
+    @cached_property
     def means(self) -> NDArray[np.float32]:
         """(views, n, K): entry c - 1 is the mean of the first c views."""
         return nested_means(self.views)

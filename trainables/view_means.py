@@ -6,13 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainables.layout import SearchFolder, load_object
+from trainables.scores import LEAST
 
 MEANS = ("probabilities", "logarithms")
 """The default first. The mean of logarithms, made to sum to 1 again, is the geometric one: a class that one view rules
-out stays unlikely."""
-
-LEAST = 1e-7
-"""No probability is taken as smaller, so that one view alone rules out nothing."""
+out stays unlikely, though not ruled out (`scores.LEAST`)."""
 
 
 def nested_means(probs: NDArray[np.float32], mean: str = MEANS[0]) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@
 
 from analysis.ensemble.chosen import blend_of, choose, cross_fitted_blend_of, ensemble_test_probs, submission
 from analysis.ensemble.members import Members, check_different
-from analysis.ensemble.method import Blend, Method, Weighted, blend
+from analysis.ensemble.method import Blend, Method, Weighted, blend, blend_among
 from analysis.ensemble.methods import METHODS
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Method",
     "Weighted",
     "blend",
+    "blend_among",
     "blend_of",
     "check_different",
     "choose",

@@ -142,23 +142,24 @@ def _stored(search: SearchFolder) -> dict[str, Any]:
 
 def _stored_members(search: SearchFolder, stored: dict[str, Any]) -> Members:
     folds = Folds.load(search.folds)
-    return members_of(search, folds, stored["members"], _labels(search, folds))
+    labels = np.full(len(folds.fold_of), -1, dtype=np.int64)
+    labels[folds.validated] = oof_labels(search, folds)
+    return members_of(search, folds, stored["members"], labels)
 
 
-def _labels(search: SearchFolder, folds: Folds) -> NDArray[np.int64]:
-    """The labels that oof.csv keeps of the validated rows, among all rows; so no data folder is needed to predict."""
-    labels, rows = np.full(len(folds.fold_of), -1, dtype=np.int64), folds.validated
+def oof_labels(search: SearchFolder, folds: Folds) -> NDArray[np.int64]:
+    """The labels that oof.csv keeps of the validated rows, (N,); so no data folder is needed to predict."""
+    wanted = len(folds.validated)
     try:
         kept = pd.read_csv(search.oof, usecols=["label"])["label"].to_numpy(np.int64)
-        if len(kept) != len(rows):
+        if len(kept) != wanted:
             raise ValueError(f"it has {len(kept)}")
-        labels[rows] = kept
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{search.oof} cannot be read as the labels of {len(rows)} rows: {error}; without it, the same "
+            f"{search.oof} cannot be read as the labels of {wanted} rows: {error}; without it, the same "
             "search.py command with --resume writes it again"
         ) from None
-    return labels
+    return kept
 
 
 def ensemble_test_probs(search: SearchFolder) -> NDArray[np.float64]:

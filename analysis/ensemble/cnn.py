@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from analysis.ensemble.method import Blend, Labels, Probs
-from analysis.ensemble.objective import LEAST
 from analysis.ensemble.stacking import log_probs
+from trainables.scores import LEAST
 
 _CHANNELS = 8
 _STEPS = 20

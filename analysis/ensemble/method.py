@@ -39,3 +39,9 @@ def blend(pred_probs: Probs | Sequence[Probs], weights: Sequence[float]) -> NDAr
     """The weighted mean (N, K) of members' probabilities; weights sum to 1."""
     mixed: NDArray[np.float64] = np.einsum("m,mnk->nk", np.asarray(weights), np.asarray(pred_probs, dtype=np.float64))
     return mixed
+
+
+def blend_among(pred_probs: Probs | Sequence[Probs], weights: Sequence[float]) -> NDArray[np.float64]:
+    """`blend` by weights, or counts of picks, of any sum above 0."""
+    total = sum(weights)
+    return blend(pred_probs, [weight / total for weight in weights])

@@ -12,12 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.ensemble.method import Labels, Probs
-from trainables.scores import ROBUST_POWER
+from trainables.scores import LEAST, ROBUST_POWER
 
 Array = NDArray[np.float64]
-
-LEAST = 1e-7
-"""A probability is never taken as smaller, as in `trainables.scores`."""
 
 _STEPS, _CLOSE = 12, 1e-3
 

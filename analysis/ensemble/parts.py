@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from analysis.ensemble.greedy import select
 from analysis.ensemble.members import Members
-from analysis.ensemble.method import Labels, Probs, Weighted, blend, equal
+from analysis.ensemble.method import Labels, Probs, Weighted, blend_among, equal
 from trainables.comparison import Difference, paired
 from trainables.scores import accuracy, accuracy_se, hits
 
@@ -64,7 +64,7 @@ def members_by_fold(members: Members, metric: str, seed: int) -> Difference:
         for here, other in (halves, halves[::-1]):
             if len(other):
                 counts = select(members.pred_probs[:, other], members.labels[other], metric)
-                probs[here] = blend(members.pred_probs[:, here], [count / sum(counts) for count in counts])
+                probs[here] = blend_among(members.pred_probs[:, here], counts)
     return paired(hits(mean, members.labels), hits(probs, members.labels))
 
 

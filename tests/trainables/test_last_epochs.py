@@ -13,9 +13,9 @@ from torch import nn
 from search_spaces import Recipe
 from trainables.backbones import Build, Net, build_net
 from trainables.bucket import Bucket
-from trainables.data.folds import Folds, make_folds
+from trainables.data.folds import Folds
 from trainables.data.images import PlainImages, square
-from trainables.data.kaggle import ImageData, load_data
+from trainables.data.kaggle import ImageData
 from trainables.data.place import DataPlace
 from trainables.last_epochs import renew_statistics, stir_in
 from trainables.layout import FoldFolder, SearchFolder, load_array, load_json, save_json
@@ -29,16 +29,6 @@ RECIPE = Recipe(
 )
 SOUP, MEAN = replace(RECIPE, answer="soup"), replace(RECIPE, answer="mean")
 SETTING = Setting(largest_tta_count=3)
-
-
-@pytest.fixture
-def data(stripes: Path) -> ImageData:
-    return load_data(stripes)
-
-
-@pytest.fixture
-def folds(data: ImageData) -> Folds:
-    return make_folds(data, 2, seed=0, data_hash="d")
 
 
 def net_of(recipe: Recipe, seed: int) -> Net:

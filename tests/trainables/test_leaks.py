@@ -17,7 +17,7 @@ from trainables.backbones import Build, build_net
 from trainables.data import images
 from trainables.data.folds import Folds, make_folds
 from trainables.data.images import square
-from trainables.data.kaggle import ImageData, load_data
+from trainables.data.kaggle import ImageData
 from trainables.layout import FoldFolder
 from trainables.predict import view_probs
 from trainables.setting import Setting
@@ -26,11 +26,6 @@ from trainables.train import train
 RECIPE = Recipe(
     backbone="test_resnet", image_size=32, batch_size=8, learning_rate=2e-3, epochs=1, tta_count=2, augment="shifts"
 )
-
-
-@pytest.fixture
-def data(stripes: Path) -> ImageData:
-    return load_data(stripes)
 
 
 def rows_trained_on(

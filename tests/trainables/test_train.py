@@ -18,7 +18,7 @@ from search_spaces.kinds import LOSSES
 from trainables.backbones import Net, load_net
 from trainables.checkpoint import load_checkpoint, save_checkpoint
 from trainables.data.folds import Folds, make_folds
-from trainables.data.kaggle import ImageData, load_data
+from trainables.data.kaggle import ImageData
 from trainables.layout import FoldFolder, load_array, load_json
 from trainables.predict import predict_images
 from trainables.scores import score
@@ -32,16 +32,6 @@ RECIPE = Recipe(
     tta_count=2, augment="shifts",
 )  # fmt: skip
 SETTING = Setting(largest_tta_count=4, curve_epochs=(2,))
-
-
-@pytest.fixture
-def data(stripes: Path) -> ImageData:
-    return load_data(stripes)
-
-
-@pytest.fixture
-def folds(data: ImageData) -> Folds:
-    return make_folds(data, 2, seed=0, data_hash="d")
 
 
 @pytest.mark.slow

@@ -49,6 +49,13 @@ class Folds:
         """Rows that train and rows that validate, both sorted."""
         return np.flatnonzero(self.fold_of != fold), np.flatnonzero((self.fold_of == fold) & self.validates)
 
+    def placed(self, parts: Sequence[NDArray[np.floating]]) -> NDArray[np.float64]:
+        """(N, K) of what each fold's validated rows have, (n, K) by fold; NaN in rows that no fold validates."""
+        placed = np.full((len(self.fold_of), parts[0].shape[1]), np.nan)
+        for fold, part in enumerate(parts):
+            placed[self.split(fold)[1]] = part
+        return placed
+
     def save(self, path: Path) -> None:
         save_json(
             path,
