@@ -82,6 +82,18 @@ def makespan(durations: Iterable[float], slots: int) -> float:
 
 
 @dataclass(frozen=True)
+class Comparing:
+    """Seconds in which the ways of blending are compared; one member leaves nothing to compare."""
+
+    start_s: float = 0.0
+    member_s: float = 0.0
+    """Of each member beyond the start."""
+
+    def seconds(self, members: int) -> float:
+        return self.start_s + members * self.member_s if members > 1 else 0.0
+
+
+@dataclass(frozen=True)
 class Pipeline:
     """How promotion runs: what its tasks share."""
 
@@ -92,9 +104,14 @@ class Pipeline:
     """Of the first worker."""
     turnover_s: float
     """From task to task."""
+    comparing: Comparing = Comparing()
 
     def finishing_s(self, members: Sequence[Member]) -> float:
-        """Seconds of promotion and prediction: a worker's start, then every fold and net with a turnover each."""
+        """Seconds of promotion, of comparing blends, and of prediction."""
+        return self._tasks_s(members) + self.comparing.seconds(len(members))
+
+    def _tasks_s(self, members: Sequence[Member]) -> float:
+        """A worker's start, then every fold and net with a turnover each."""
         stages = [
             [m.training_s[fold] for m in members for fold in stage if m.training_s[fold]] for stage in self.stages
         ]
@@ -111,6 +128,7 @@ class Pipeline:
         """
         taken = list(members[:1])
         for member in members[1:]:
-            if self.finishing_s([*taken, member]) <= max(left_s, self.finishing_s(taken)):
+            free = self._tasks_s([*taken, member]) <= self._tasks_s(taken)
+            if free or self.finishing_s([*taken, member]) <= left_s:
                 taken.append(member)
         return [member.number for member in taken]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cluster.budget import Budget, Member, Pace, Pipeline, makespan, pace_of
+from cluster.budget import Budget, Comparing, Member, Pace, Pipeline, makespan, pace_of
 from cluster.flags import read_flags
 from cluster.plan import Plan, make_plan
 from cluster.resources import Resources, Slots
@@ -102,6 +102,17 @@ def test_who_is_whole_costs_nothing_and_is_never_dropped() -> None:
     assert pipeline.affordable([*whole, Member(4, (9.0, 0.0), 5, ())], -60.0) == [7, 3]
 
 
+def test_what_comparing_blends_takes_is_reserved_but_for_one_member() -> None:
+    one, other = Member(7, (50.0,), 5, ()), Member(3, (50.0,), 5, ())
+    pipeline = Pipeline(1, (range(1),), 0.0, 0.0, Comparing(4.0, 3.0))
+    assert pipeline.finishing_s([one]) == 50
+    assert pipeline.finishing_s([one, other]) == 100 + 4 + 2 * 3
+    assert pipeline.affordable([one, other], 109.0) == [7]
+    assert pipeline.affordable([one, other], 110.0) == [7, 3]
+    trained = Member(3, (0.0,), 0, ())
+    assert pipeline.affordable([one, trained], 0.0) == [7, 3], "what is trained is blended"
+
+
 # A search whose trials report by hand.
 
 
@@ -166,7 +177,7 @@ def test_a_time_budget_keeps_what_promotion_takes(
     plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "100s")
     spending = Spending(plan, Resources(Slots(1, 1, 0.0)))
     monkeypatch.setattr(spending, "_started", 1000.0)
-    object.__setattr__(plan, "imports_s", 5.0)  # the closing takes 6 s
+    object.__setattr__(plan, "imports_s", 5.0)  # the closing takes 3 s
     spending.open_search()
     spent = 0
     while not spending.stop_all():
@@ -176,7 +187,7 @@ def test_a_time_budget_keeps_what_promotion_takes(
             ((spent - 1) // 6, (spent - 1) % 6 + 1) if spent <= 12 else (1 + (spent - 11) // 2, spent % 2 or 2)
         )
         report(plan, spending, number, epoch, value=0.5 + number / 10)
-    stopping, promotion, closing = 3, 1.03 * 2 * 6 * 2, 6
+    stopping, promotion, closing = 3, 1.03 * 2 * 6 * 2, 3
     assert spending.seconds() + stopping + promotion + closing == pytest.approx(100, abs=4)
 
 
