@@ -210,20 +210,29 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         if not self._plan.budget:
             return
         first = best(list(self._standings.values()), self._plan.promote)
-        expected = dict.fromkeys([*self._challengers(first[0]), *first] if first else [])
         self._first = [self._member(number) for number in first]
-        self._expected = [self._member(number) for number in list(expected)[: self._plan.promote]]
+        self._expected = [self._member(number) for number in self._with_challengers(first)[: self._plan.promote]]
 
-    def _challengers(self, leader: int) -> list[int]:
-        """Trials beyond the last rung that are better than the leader was at their epoch, and may cost more than it."""
-        values = load_trial(self._plan.search, leader).values(self._plan.metric)
+    def _with_challengers(self, first: Sequence[int]) -> list[int]:
+        """Each running trial beyond the last rung before those that it is ahead of: it may take their place.
+
+        One that costs more than whom it displaces in the last epoch of a search would leave no time for itself.
+        """
+        values = {number: load_trial(self._plan.search, number).values(self._plan.metric) for number in first}
         last_rung = max(self._plan.rungs, default=0)
-        return [
-            number
-            for number in sorted(self._running & set(self._standings) - {leader})
-            if last_rung < (here := self._standings[number]).epoch <= len(values)
-            and here.good > goodness(self._plan.metric, values[here.epoch - 1])
-        ]
+        order = list(first)
+        for number in sorted(self._running & set(self._standings)):
+            here = self._standings[number]
+            ahead_of = [other for other in first if other != number and self._is_ahead(here, values[other])]
+            if here.epoch > last_rung and ahead_of:
+                others = [other for other in order if other != number]
+                place = min(others.index(other) for other in ahead_of)
+                order = [*others[:place], number, *others[place:]]
+        return order
+
+    def _is_ahead(self, here: Standing, values: Sequence[float]) -> bool:
+        """Of a trial with these values, one an epoch, when it was at the same epoch."""
+        return here.epoch <= len(values) and here.good > goodness(self._plan.metric, values[here.epoch - 1])
 
     def _to_come_s(self, budget_s: float) -> float:
         """Of promotion and prediction, for those that would be promoted, or as many as do not take most of the time."""

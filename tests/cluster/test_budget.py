@@ -213,20 +213,25 @@ def test_a_small_time_budget_promotes_fewer_and_searches_longer(
     assert spending.afforded([0, 1]) == [0]
 
 
-def test_who_is_about_to_lead_is_paid_for(stripes: Path, tmp_path: Path) -> None:
-    """Trial 1 is twice as slow, and at its third epoch better than trial 0 was at its own; trial 2 is worse."""
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.4, [2, 0]), (0.55, [0, 2]), (0.65, [0, 1])], ids=["leads", "second", "neither"]
+)
+def test_who_is_about_to_take_a_place_is_paid_for(
+    stripes: Path, tmp_path: Path, value: float, expected: list[int]
+) -> None:
+    """Trials 0 and 1 have ended; trial 2, twice as slow, is half through."""
     plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "1000s")
     spending = Spending(plan, Resources(Slots(3, 1, 0.0)))
     spending.open_search()
-    for epoch in range(1, 7):
-        report(plan, spending, 0, epoch, value=0.5, seconds=10.0)
-    ended: Any = SimpleNamespace(config={"trial": 0})
-    spending.on_trial_complete(0, [], ended)
-    for number, value, seconds in ((2, 0.6, 40.0), (1, 0.4, 20.0)):
-        for epoch in range(1, 4):
-            report(plan, spending, number, epoch, value, seconds)
+    for number, ended_with in ((0, 0.5), (1, 0.6)):
+        for epoch in range(1, 7):
+            report(plan, spending, number, epoch, value=ended_with, seconds=10.0)
+        ended: Any = SimpleNamespace(config={"trial": number})
+        spending.on_trial_complete(0, [], ended)
+    for epoch in range(1, 4):
+        report(plan, spending, 2, epoch, value, seconds=20.0)
     assert [member.number for member in spending._first] == [0, 1]
-    assert [member.number for member in spending._expected] == [1, 0]
+    assert [member.number for member in spending._expected] == expected
 
 
 def test_where_every_trial_diverges_the_budget_itself_is_the_end(stripes: Path, tmp_path: Path) -> None:
