@@ -234,9 +234,15 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         """Of a trial with these values, one an epoch, when it was at the same epoch."""
         return here.epoch <= len(values) and here.good > goodness(self._plan.metric, values[here.epoch - 1])
 
-    def _to_come_s(self, budget_s: float) -> float:
-        """Of promotion and prediction, for those that would be promoted, or as many as do not take most of the time."""
-        taken = self._pipeline(self._expected).affordable(self._expected, _PROMOTION_AT_MOST * budget_s)
+    def _to_come_s(self, left_s: float) -> float:
+        """Of promotion and prediction, for as many as do not take most of the time, nor more than is left.
+
+        So where a costlier trial takes a place and there is no room for it any more, the search goes on without it.
+        """
+        assert self._plan.budget.seconds is not None
+        budget_s = self._plan.budget.seconds
+        most_s = min(_PROMOTION_AT_MOST * budget_s, left_s + _TOLERANCE * budget_s)
+        taken = self._pipeline(self._expected).affordable(self._expected, most_s)
         members = [member for member in self._expected if member.number in taken]
         return _STOPPING_S + _MARGIN * self._pipeline(members).finishing_s(members)
 
@@ -261,13 +267,19 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
             return (budget.seconds is not None and self._left_s() <= 0) or (
                 budget.epochs is not None and self._epochs >= budget.epochs
             )
-        if budget.seconds is not None and self._left_s() <= self._to_come_s(budget.seconds):
-            return True
+        if budget.seconds is not None:
+            left_s = self._left_s()
+            if left_s <= (self._to_come_s(left_s) if self._is_warm() else 0):
+                return True
         if budget.epochs is None:
             return False
         unknown = max(0, self._plan.promote - len(self._standings))  # trials that are still to be found
         reserved = sum(member.epochs for member in self._first) + unknown * self._plan.folds.count * self._plan.epochs
         return self._epochs + reserved + slots >= budget.epochs  # what runs now may still end its epoch
+
+    def _is_warm(self) -> bool:
+        """Whether the leader is past its first epoch, which warms a worker up and says too much of what is to come."""
+        return self._standings[self._first[0].number].epoch >= min(2, self._plan.epochs)
 
     def _left_s(self) -> float:
         assert self._plan.budget.seconds is not None
