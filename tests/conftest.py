@@ -22,6 +22,7 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 SEARCH_FLAGS = ("--trials", "4", "--epochs", "3", "--promote", "2", "--folds", "3", "--seed", "1")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Side by side (`-n`), slow tests begin first, and those that share what is costly stay on one worker."""
     for item in items:
