@@ -75,6 +75,7 @@ def outlook(
     throughputs: Mapping[Key, Throughput],
     start_and_turnover_s: tuple[float, float],
     adaptive: bool,
+    pace_sd: float = 0.0,
 ) -> Outlook:
     """What a search of these recipes will come to. Where only some were timed, the others count as their mean."""
     times = [_seconds(recipe, size, throughputs) for recipe in recipes]
@@ -90,6 +91,7 @@ def outlook(
         epoch_s,
         prediction_s,
         *(start_and_turnover_s if known else (0.0, 0.0)),
+        pace_sd,
     )
     disk = _disk_bytes(size, recipes, slots)
     return Outlook(len(recipes), slots, size.rungs, forecast(work), len(known) == len(times), disk, adaptive)
@@ -135,7 +137,7 @@ def described(outlook: Outlook, machines: str, price: float | None, paid: float)
     most = found.promotion_epochs.words()
     lines = [
         f"expected   {'; '.join([*rungs, ''])}in all {found.search_epochs.words()} epochs of the search and "
-        f"{'at most ' if outlook.adaptive else ''}{most} of promotion (nine searches in ten)",
+        f"{'at most ' if outlook.adaptive else ''}{most} of promotion (nineteen searches in twenty)",
         f"disk       {_size(outlook.disk_bytes)} at most",
     ]
     if not outlook.timed:

@@ -210,24 +210,39 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         if not self._plan.budget:
             return
         first = best(list(self._standings.values()), self._plan.promote)
-        expected = dict.fromkeys([*self._challengers(first[0]), *first] if first else [])
         self._first = [self._member(number) for number in first]
-        self._expected = [self._member(number) for number in list(expected)[: self._plan.promote]]
+        self._expected = [self._member(number) for number in self._with_challengers(first)[: self._plan.promote]]
 
-    def _challengers(self, leader: int) -> list[int]:
-        """Trials beyond the last rung that are better than the leader was at their epoch, and may cost more than it."""
-        values = load_trial(self._plan.search, leader).values(self._plan.metric)
+    def _with_challengers(self, first: Sequence[int]) -> list[int]:
+        """Each running trial beyond the last rung before those that it is ahead of: it may take their place.
+
+        One that costs more than whom it displaces in the last epoch of a search would leave no time for itself.
+        """
+        values = {number: load_trial(self._plan.search, number).values(self._plan.metric) for number in first}
         last_rung = max(self._plan.rungs, default=0)
-        return [
-            number
-            for number in sorted(self._running & set(self._standings) - {leader})
-            if last_rung < (here := self._standings[number]).epoch <= len(values)
-            and here.good > goodness(self._plan.metric, values[here.epoch - 1])
-        ]
+        order = list(first)
+        for number in sorted(self._running & set(self._standings)):
+            here = self._standings[number]
+            ahead_of = [other for other in first if other != number and self._is_ahead(here, values[other])]
+            if here.epoch > last_rung and ahead_of:
+                others = [other for other in order if other != number]
+                place = min(others.index(other) for other in ahead_of)
+                order = [*others[:place], number, *others[place:]]
+        return order
 
-    def _to_come_s(self, budget_s: float) -> float:
-        """Of promotion and prediction, for those that would be promoted, or as many as do not take most of the time."""
-        taken = self._pipeline(self._expected).affordable(self._expected, _PROMOTION_AT_MOST * budget_s)
+    def _is_ahead(self, here: Standing, values: Sequence[float]) -> bool:
+        """Of a trial with these values, one an epoch, when it was at the same epoch."""
+        return here.epoch <= len(values) and here.good > goodness(self._plan.metric, values[here.epoch - 1])
+
+    def _to_come_s(self, left_s: float) -> float:
+        """Of promotion and prediction, for as many as do not take most of the time, nor more than is left.
+
+        So where a costlier trial takes a place and there is no room for it any more, the search goes on without it.
+        """
+        assert self._plan.budget.seconds is not None
+        budget_s = self._plan.budget.seconds
+        most_s = min(_PROMOTION_AT_MOST * budget_s, left_s + _TOLERANCE * budget_s)
+        taken = self._pipeline(self._expected).affordable(self._expected, most_s)
         members = [member for member in self._expected if member.number in taken]
         return _STOPPING_S + _MARGIN * self._pipeline(members).finishing_s(members)
 
@@ -252,13 +267,19 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
             return (budget.seconds is not None and self._left_s() <= 0) or (
                 budget.epochs is not None and self._epochs >= budget.epochs
             )
-        if budget.seconds is not None and self._left_s() <= self._to_come_s(budget.seconds):
-            return True
+        if budget.seconds is not None:
+            left_s = self._left_s()
+            if left_s <= (self._to_come_s(left_s) if self._is_warm() else 0):
+                return True
         if budget.epochs is None:
             return False
         unknown = max(0, self._plan.promote - len(self._standings))  # trials that are still to be found
         reserved = sum(member.epochs for member in self._first) + unknown * self._plan.folds.count * self._plan.epochs
         return self._epochs + reserved + slots >= budget.epochs  # what runs now may still end its epoch
+
+    def _is_warm(self) -> bool:
+        """Whether the leader is past its first epoch, which warms a worker up and says too much of what is to come."""
+        return self._standings[self._first[0].number].epoch >= min(2, self._plan.epochs)
 
     def _left_s(self) -> float:
         assert self._plan.budget.seconds is not None

@@ -16,9 +16,18 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 os.environ.pop("FORCE_COLOR", None)  # rich would take every output for a terminal
+os.environ.setdefault("RAY_ADDRESS", "local")  # or one test's search would join another's Ray
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 SEARCH_FLAGS = ("--trials", "4", "--epochs", "3", "--promote", "2", "--folds", "3", "--seed", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Side by side (`-n`), slow tests begin first, and those that share what is costly stay on one worker."""
+    for item in items:
+        for costly in {"finished_search", "hosts"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(costly))
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def write_stripes(root: Path, per_class: int = 8, test: int = 4, size: int = 16) -> Path:

@@ -75,6 +75,13 @@ def test_the_pace_keeps_plain_and_scored_epochs_apart() -> None:
     assert pace_of(rows[:1], {2}, 50, 2).scored_epoch_s == 4.0
 
 
+def test_the_epoch_that_warms_up_is_not_the_pace() -> None:
+    rows = [{"epoch": epoch, "seconds": seconds, "score_s": 1.0} for epoch, seconds in ((1, 9.0), (2, 6.0), (3, 4.0))]
+    assert pace_of(rows, {2}, 50, 2).epoch_s == 4.0
+    assert pace_of(rows[:2], {2}, 50, 2).epoch_s == 9.0, "there is no other plain one"
+    assert pace_of(rows, {5}, 50, 2).epoch_s == 5.0
+
+
 def test_what_follows_is_a_start_then_folds_then_images_that_are_shared_evenly() -> None:
     member = Member(0, (10.0, 20.0, 20.0, 0.0), 50, (3.0, 3.0))
     together, one_by_one = (range(4),), (range(2), range(2, 3), range(3, 4))
@@ -213,20 +220,25 @@ def test_a_small_time_budget_promotes_fewer_and_searches_longer(
     assert spending.afforded([0, 1]) == [0]
 
 
-def test_who_is_about_to_lead_is_paid_for(stripes: Path, tmp_path: Path) -> None:
-    """Trial 1 is twice as slow, and at its third epoch better than trial 0 was at its own; trial 2 is worse."""
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.4, [2, 0]), (0.55, [0, 2]), (0.65, [0, 1])], ids=["leads", "second", "neither"]
+)
+def test_who_is_about_to_take_a_place_is_paid_for(
+    stripes: Path, tmp_path: Path, value: float, expected: list[int]
+) -> None:
+    """Trials 0 and 1 have ended; trial 2, twice as slow, is half through."""
     plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "1000s")
     spending = Spending(plan, Resources(Slots(3, 1, 0.0)))
     spending.open_search()
-    for epoch in range(1, 7):
-        report(plan, spending, 0, epoch, value=0.5, seconds=10.0)
-    ended: Any = SimpleNamespace(config={"trial": 0})
-    spending.on_trial_complete(0, [], ended)
-    for number, value, seconds in ((2, 0.6, 40.0), (1, 0.4, 20.0)):
-        for epoch in range(1, 4):
-            report(plan, spending, number, epoch, value, seconds)
+    for number, ended_with in ((0, 0.5), (1, 0.6)):
+        for epoch in range(1, 7):
+            report(plan, spending, number, epoch, value=ended_with, seconds=10.0)
+        ended: Any = SimpleNamespace(config={"trial": number})
+        spending.on_trial_complete(0, [], ended)
+    for epoch in range(1, 4):
+        report(plan, spending, 2, epoch, value, seconds=20.0)
     assert [member.number for member in spending._first] == [0, 1]
-    assert [member.number for member in spending._expected] == [1, 0]
+    assert [member.number for member in spending._expected] == expected
 
 
 def test_where_every_trial_diverges_the_budget_itself_is_the_end(stripes: Path, tmp_path: Path) -> None:
@@ -236,6 +248,42 @@ def test_where_every_trial_diverges_the_budget_itself_is_the_end(stripes: Path, 
         assert not spending.stop_all()
         report(spending._plan, spending, number, 1, value=float("nan"), diverged=True)
     assert spending.stop_all()
+
+
+def test_a_first_epoch_ends_no_search(stripes: Path, tmp_path: Path) -> None:
+    """By its pace promotion would take 6 x 30 s; by the next one's, no time at all."""
+    spending = Spending(plan_with(stripes, tmp_path / "OUT", "--time-budget", "150s"), Resources(Slots(1, 1, 0.0)))
+    spending.open_search()
+    report(spending._plan, spending, 0, 1, seconds=30.0)
+    assert not spending.stop_all()
+    report(spending._plan, spending, 0, 2, seconds=30.0)
+    assert spending.stop_all()
+
+
+def test_a_trial_too_costly_for_what_is_left_does_not_end_the_search(
+    stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left has room for fold 1 of trial 0 at 5 s an epoch, and of trial 1, but not of trial 2 at 30 s."""
+    clock = 1000.0
+    monkeypatch.setattr("cluster.spending.time", SimpleNamespace(time=lambda: clock, monotonic=lambda: clock))
+    plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "400s")
+    spending = Spending(plan, Resources(Slots(2, 1, 0.0)))
+    monkeypatch.setattr(spending, "_started", 1000.0)
+    object.__setattr__(plan, "imports_s", 0.0)
+    spending.open_search()
+    clock += 6.0
+    for number in (0, 1):
+        for epoch in range(1, 7):
+            report(plan, spending, number, epoch, value=0.5 + number / 10, seconds=5.0)
+    clock += 294.0
+    assert not spending.stop_all()
+    for epoch in range(1, 5):
+        report(plan, spending, 2, epoch, value=0.55, seconds=30.0)
+    assert [member.number for member in spending._expected] == [0, 2]
+    assert not spending.stop_all(), "100 s are left, and trial 2 alone takes 240 s"
+    clock += 70.0
+    assert spending.stop_all()
+    assert spending.afforded([0, 2, 1]) == [0, 1], "30 s are left, and 10 s of tolerance"
 
 
 def test_who_is_cut_is_worth_its_last_whole_epoch(stripes: Path, tmp_path: Path) -> None:

@@ -90,3 +90,10 @@ def test_an_interval_in_words() -> None:
     assert Interval(144, 144, 144).words() == "144"
     assert 100 in Interval(85, 90, 112)
     assert 84 not in Interval(85, 90, 112)
+
+
+def test_a_machine_s_uncertain_pace_widens_time_and_nothing_else() -> None:
+    work = Work(12, (2, 6), 2, 5, 2, (1.0,) * 24, (0.1,) * 24)
+    sure, unsure = forecast(work), forecast(replace(work, pace_sd=0.15))
+    assert unsure.search_epochs.high == pytest.approx(sure.search_epochs.high, rel=0.1)
+    assert unsure.wall_s.high / unsure.wall_s.low > 1.2 * sure.wall_s.high / sure.wall_s.low
