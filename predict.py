@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from numpy.typing import NDArray
 
 from analysis.affordable import Costs, best_within, described, options
 from analysis.bundle import check_bundle, export
@@ -118,7 +117,10 @@ def predict(ensemble: FoldNets, flags: argparse.Namespace) -> int:
         stopped = _answered(
             lambda: answer(nets, readable, partial, counts, on_batch, batch=batch, workers=workers, mean=mean)
         )
-    probs, there = _collected(ensemble, partial, paths, readable)
+    looked_at = set(readable)
+    probs, there = partial.collect(
+        np.array([path in looked_at for path in paths]), ensemble.class_shares, ensemble.answer
+    )
     write_whole(flags.out, submission([path.name for path in paths], probs))
     _say(flags.out, ensemble, there, len(readable), time.monotonic() - started, limit)
     if there == len(readable):
@@ -203,20 +205,6 @@ def _unreadable(paths: list[Path], flags: argparse.Namespace) -> dict[Path, str]
         problems = [f"{path.parent.name}/{path.name} {why}" for path, why in bad.items()]
         raise InputError("Every image must be readable, or --bad-images skip:", shortened(problems))
     return bad
-
-
-def _collected(
-    ensemble: FoldNets, partial: Partial, paths: list[Path], readable: list[Path]
-) -> tuple[NDArray[np.float64], int]:
-    """Probabilities (N, K) of all images, and how many were looked at; the others have the classes' shares."""
-    place = {path: row for row, path in enumerate(paths)}
-    shares = ensemble.class_shares
-    probs, there = np.tile(shares, (len(paths), 1)), 0
-    for first, part in partial.load().items():
-        rows = [place[path] for path in readable[first : first + part.shape[1]]]
-        probs[rows] = ensemble.answer(part)
-        there += len(rows)
-    return probs, there
 
 
 def _say(out: Path, ensemble: FoldNets, there: int, images: int, seconds: float, limit: TimeLimit | None) -> None:

@@ -13,9 +13,10 @@ from analysis.report import write_report
 from analysis.summary import closing_lines, summarize
 from cluster.denoising import denoise
 from cluster.flags import read_flags
-from cluster.folds import predict_test, promote
+from cluster.folds import promote
 from cluster.identity import begin
 from cluster.plan import make_plan
+from cluster.prediction import fold_nets, predict_test
 from cluster.session import session
 from cluster.tuner import SearchFailed, search
 from search_spaces import InputError
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             promoted = promote(plan, slots, spending, trials)
             candidates = [*promoted, *denoise(plan, slots, spending, promoted)]
             ensemble = choose(plan.search, plan.data, plan.folds, candidates, plan.metric, plan.quiet)
-            predict_test(plan, slots, spending, ensemble["members"], promoted[0])
+            predict_test(plan, slots, spending, fold_nets(ensemble["members"], plan.folds.count, promoted[0]))
             write_whole(plan.search.submission, submission(plan.data.test_ids, ensemble_test_probs(plan.search)))
             summary = summarize(plan.search, plan.data, plan.folds, time.monotonic() - started)
             report = write_report(analysis.load(plan.search.path))

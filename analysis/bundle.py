@@ -6,14 +6,13 @@ It is a search's OUT without what only a search needs, so the same code reads bo
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from analysis.fold_nets import FoldNets
 from search_spaces.errors import InputError, shortened
-from trainables.disk import check_writable
+from trainables.disk import check_writable, sha256_of
 from trainables.layout import SearchFolder, load_object, save_json
 from trainables.trial import trial_nets
 
@@ -38,7 +37,7 @@ def export(ensemble: FoldNets, folder: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
     there = SearchFolder(folder)
-    hashes = {str(path.relative_to(folder)): _sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    hashes = {str(path.relative_to(folder)): sha256_of(path) for path in sorted(folder.rglob("*")) if path.is_file()}
     save_json(there.bundle, {"fold_hash": ensemble.folds.hash, "files": hashes})
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"{len(ensemble.nets)} nets of {search.path} in {folder}, {size / 1e6:.0f} MB; there:")
@@ -71,14 +70,9 @@ def check_bundle(search: SearchFolder) -> None:
     problems = [
         f"{name} {'has changed' if (search.path / name).is_file() else 'is not there'}"
         for name, digest in listed.items()
-        if not (search.path / name).is_file() or _sha256(search.path / name) != digest
+        if not (search.path / name).is_file() or sha256_of(search.path / name) != digest
     ]
     if problems:
         raise InputError(
             f"The files of {search.path} must be as they were exported; copy it again:", shortened(problems)
         )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -115,14 +115,13 @@ class Pipeline:
         return self._tasks_s(members) + self.comparing.seconds(len(members))
 
     def _tasks_s(self, members: Sequence[Member]) -> float:
-        """A worker's start, then every fold and net with a turnover each."""
+        """A worker's start, every fold with a turnover, then the prediction, whose images the slots share evenly."""
         stages = [
             [m.training_s[fold] for m in members for fold in stage if m.training_s[fold]] for stage in self.stages
         ]
-        predictions = [each for member in members for each in member.prediction_s]
-        spans = [
-            makespan([each + self.turnover_s for each in tasks if each], self.slots) for tasks in (*stages, predictions)
-        ]
+        predicting = [each for member in members for each in member.prediction_s]
+        spans = [makespan([each + self.turnover_s for each in tasks], self.slots) for tasks in stages]
+        spans += [sum(predicting) / self.slots + self.turnover_s] if predicting else []
         return self.start_s + sum(spans) if any(spans) else 0.0
 
     def affordable(self, members: Sequence[Member], left_s: float) -> list[int]:

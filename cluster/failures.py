@@ -55,8 +55,11 @@ class Attempts:
         return counts[training] <= allowed
 
 
-def note_preemption(search: SearchFolder, trial: int, fold: int, epoch: int, lost_s: float) -> None:
-    """A machine went with a training on it, `lost_s` seconds at most after its last whole epoch."""
+def note_preemption(search: SearchFolder, trial: int | None, fold: int | None, epoch: int, lost_s: float) -> None:
+    """A machine went with a training on it, `lost_s` seconds at most after its last whole epoch.
+
+    Or with a part of the prediction, which is no trial's and no fold's, so long after its last whole batch.
+    """
     new = not search.preemptions.exists()
     with search.preemptions.open("a", newline="") as file:
         rows = csv.writer(file)

@@ -1,39 +1,30 @@
-"""All folds of the promoted trials, and their test predictions, side by side on the cluster."""
+"""All folds of the promoted trials, side by side on the cluster."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import ray
 from numpy.typing import NDArray
 
 from cluster.failures import Attempts, note_preemption
 from cluster.plan import Plan
 from cluster.promotion import best, ruled_out, standings
-from cluster.resources import Resources, Slots
+from cluster.resources import Resources
 from cluster.spending import Spending
+from cluster.tasks import check_tried_again, node_died, remote, until_done
 from cluster.tuner import SearchFailed
-from cluster.waiting import Waiting
 from trainables.bar import bar
 from trainables.comparison import compare
-from trainables.data.kaggle import load_data
 from trainables.data.place import DataPlace
-from trainables.data.skipped import load_skipped
 from trainables.layout import SearchFolder, load_array, load_json, save_array, save_json
-from trainables.memory import keep_to_share
-from trainables.predict import predict_images
 from trainables.scores import goods_by_image
 from trainables.setting import Setting
 from trainables.train import train_in_search
 from trainables.trial import Trial, load_epochs, load_recipe
-from trainables.view_means import mean_of_search
-from trainables.working_copy import working_copy
-
-_LOOK_EVERY_S = 1.0
 
 _Pair = tuple[int, int]
 """A trial and a fold."""
@@ -89,7 +80,7 @@ def train_folds(plan: Plan, slots: Resources, spending: Spending, members: list[
 
     with bar(f"{title}, epochs", plan.quiet) as update:
         left = [(number, fold) for number, fold in pairs if not _is_trained(plan, number, fold)]
-        _run(plan, slots, left, _train_fold, lambda _done: update(epochs_done(), len(pairs) * plan.epochs), given_up)
+        _run(plan, slots, left, lambda _done: update(epochs_done(), len(pairs) * plan.epochs), given_up)
 
 
 def _ruled_out(plan: Plan, members: list[int], count: int) -> list[int]:
@@ -142,119 +133,46 @@ def _keep_probs_of_the_search(plan: Plan, promoted: list[int]) -> None:
             save_array(folder.search_probs, load_array(folder.pred_probs))
 
 
-def predict_test(plan: Plan, slots: Resources, spending: Spending, members: list[int], best_trial: int) -> None:
-    """Predict the test images with every fold net of the ensemble's members, and with the best trial's first."""
-    pairs = [(number, fold) for number in members for fold in range(plan.folds.count)]
-    pairs = list(dict.fromkeys([*pairs, (best_trial, 0)]))
-    with bar("prediction, fold nets", plan.quiet) as update:
-        left = [
-            (number, fold) for number, fold in pairs if not plan.search.trial(number).fold(fold).test_probs.exists()
-        ]
-
-        def look(done: int) -> None:
-            spending.look()
-            update(done, len(left))
-
-        _run(plan, slots, left, _predict_fold, look)
-
-
-def _starter(
-    plan: Plan, slots: Resources, wanted: Mapping[_Pair, Slots], function: Callable[..., None]
-) -> Callable[[_Pair], Any]:
-    """Starts a task for a trial and fold, on what its recipe has a trial get."""
-    # What CUDA holds of a GPU's memory goes with its process only, so that takes one call there.
-    remote = ray.remote(max_retries=0, max_calls=int(slots.usual.gpus > 0))(function)
-    setting = plan.setting(slots.usual)
-
-    def start(pair: _Pair) -> Any:
-        cpus, gpus = wanted[pair].cpus, wanted[pair].gpus
-        there = remote.options(num_cpus=cpus, num_gpus=gpus)
-        return there.remote(plan.place, plan.search.path, setting.on(cpus, gpus), *pair)
-
-    return start
-
-
 def _run(
     plan: Plan,
     slots: Resources,
     pairs: list[_Pair],
-    function: Callable[..., None],
     look: Callable[[int], None],
-    given_up: Callable[[list[_Pair]], list[_Pair]] = lambda left: [],
+    given_up: Callable[[list[_Pair]], list[_Pair]],
 ) -> None:
-    """A task for each trial and fold, until all are done or given up.
-
-    One whose machine went or whose worker crashed is started again (`Attempts`). An error of its own ends it all, with
-    its cause; what is trained stays trained.
-    """
-    plan.store.publish()
-    attempts, waiting = Attempts(), Waiting()
+    """A task for each trial and fold, on what its recipe has a trial get, until all are done or given up."""
+    attempts, setting = Attempts(), plan.setting(slots.usual)
     wanted = {pair: slots.of(load_recipe(plan.search.trial(pair[0]))) for pair in pairs}
-    start = _starter(plan, slots, wanted, function)
-    asked = {start(pair): (pair, time.time()) for pair in pairs}
-    while asked:
-        done, _ = ray.wait(list(asked), num_returns=len(asked), timeout=_LOOK_EVERY_S)
-        for task in done:
-            pair, since = asked.pop(task)
-            plan.store.fetch(*pair)
-            error = _error(task)
-            if error:
-                _check_tried_again(plan, attempts, error, pair, since)
-                asked[start(pair)] = (pair, time.time())
-        for pair in given_up([pair for pair, _ in asked.values()]):
-            for task in [task for task, (asked_for, _) in asked.items() if asked_for == pair]:
-                ray.cancel(task, force=True)
-                del asked[task]
-        plan.store.fetch_running(pair for pair, _ in asked.values())
-        plan.store.publish(soon=True)
-        waiting.look(wanted[pair] for pair, _ in asked.values())
-        look(len(pairs) - len(asked))
 
+    def start(pair: _Pair) -> Any:
+        cpus, gpus = wanted[pair].cpus, wanted[pair].gpus
+        return remote(_train_fold, wanted[pair]).remote(plan.place, plan.search.path, setting.on(cpus, gpus), *pair)
 
-def _error(task: Any) -> Exception | None:
-    try:
-        ray.get(task)
-    except ray.exceptions.RayError as error:
-        failure: Exception = error
-        return failure
-    return None
+    until_done(
+        plan.store,
+        wanted,
+        start,
+        fetch=lambda pair: plan.store.fetch(*pair),
+        fetch_running=plan.store.fetch_running,
+        failed=lambda pair, error, since: _check_tried_again(plan, attempts, error, pair, since),
+        look=look,
+        given_up=given_up,
+    )
 
 
 def _check_tried_again(plan: Plan, attempts: Attempts, error: Exception, pair: _Pair, since: float) -> None:
     """`SearchFailed` where a fold that failed is not to be tried again."""
     rows = load_epochs(plan.search.trial(pair[0]).fold(pair[1]))
     attempts.reached(pair, len(rows))
-    node_died = isinstance(error, ray.exceptions.NodeDiedError)
-    crashed = isinstance(error, ray.exceptions.WorkerCrashedError | ray.exceptions.OutOfMemoryError)
-    if node_died:
+    if node_died(error):
         last = float(rows["ended_at"].iloc[-1]) if len(rows) else since
         note_preemption(plan.search, *pair, len(rows), time.time() - max(since, last))
-    if not (node_died or crashed) or not attempts.another(pair, node_died):
-        raise SearchFailed(f"A fold failed; --resume goes on with what is trained. The cause:\n{error}")
+    check_tried_again(attempts, pair, error, "A fold")
 
 
 def _train_fold(place: DataPlace, out: Path, setting: Setting, number: int, fold: int) -> None:
     for _row in train_in_search(place, SearchFolder(out), number, fold, setting):
         pass
-
-
-def _predict_fold(place: DataPlace, out: Path, setting: Setting, number: int, fold: int) -> None:
-    """A test image that cannot be read is answered too: by how common the classes are."""
-    keep_to_share(setting.gpu_share)
-    with working_copy(SearchFolder(out), number, fold, setting.bucket) as (here, publish):
-        folder, data = here.trial(number).fold(fold), load_data(place.here(), load_skipped(here.skipped))
-        readable = data.readable_tests
-        paths = [path for path, there in zip(data.test_paths, readable, strict=True) if there]
-        probs = np.tile(data.class_shares.astype(np.float32), (len(readable), 1))
-        probs[readable] = predict_images(
-            folder.nets(load_recipe(here.trial(number))),
-            paths,
-            threads=setting.threads,
-            loader_workers=setting.loader_workers,
-            mean=mean_of_search(here),
-        )
-        save_array(folder.test_probs, probs)
-        publish()
 
 
 def _is_trained(plan: Plan, number: int, fold: int) -> bool:

@@ -141,12 +141,12 @@ def course(work: Work, rng: np.random.Generator) -> Course:
         for number, epochs in zip(_repeated(promoted, work.folds), lacking, strict=True)
         if epochs
     ]
-    net_s = [work.prediction_s[number] for number in _repeated(promoted, work.folds)]
+    predicting_s = sum(work.prediction_s[number] for number in _repeated(promoted, work.folds))
     arrived = tuple(sum(epoch >= rung for epoch in left_at) for rung in work.rungs)
-    busy_s = (
-        sum(epoch * seconds for epoch, seconds in zip(left_at, work.epoch_s, strict=True)) + sum(fold_s) + sum(net_s)
-    )
-    wall_s = 2 * work.start_s + search_s + _side_by_side(fold_s, work) + _side_by_side(net_s, work)
+    searching_s = sum(epoch * seconds for epoch, seconds in zip(left_at, work.epoch_s, strict=True))
+    busy_s = searching_s + sum(fold_s) + predicting_s
+    shared_s = predicting_s / work.slots + work.turnover_s
+    wall_s = 2 * work.start_s + search_s + _side_by_side(fold_s, work) + shared_s
     pace = float(np.exp(work.pace_sd * rng.standard_normal()))
     return Course(
         arrived,

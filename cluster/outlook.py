@@ -115,13 +115,14 @@ def _disk_bytes(size: Size, recipes: Sequence[Recipe], slots: int) -> int:
     by_backbone = {recipe.backbone: recipe for recipe in recipes}
     net = max(net_bytes(recipe, size.classes) for recipe in by_backbone.values())
     checkpoint = net * (_CHECKPOINT + any(recipe.ema_decay for recipe in recipes))
-    nets = net * max(len(recipe.answering_epochs) for recipe in recipes)
+    of_fold = max(len(recipe.answering_epochs) for recipe in recipes)
+    nets = net * of_fold
     kept = 2 * checkpoint + nets + size.epochs * size.val_images * size.classes * _FLOAT_BYTES
     searching = (slots + size.promote + 1) * kept
     promoting = size.promote * size.folds * kept
     views = size.largest_tta_count + 4  # each alone, and what else is kept of a fold's images
     probs = len(recipes) * views * size.val_images + size.promote * size.folds * (
-        views * size.val_images + size.test_images
+        views * size.val_images + (of_fold + 1) * size.test_images  # by net, and in the end by fold
     )
     return max(searching, promoting) + probs * size.classes * _FLOAT_BYTES
 

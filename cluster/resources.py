@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from search_spaces.errors import InputError
 from search_spaces.recipe import Recipe
@@ -29,7 +29,7 @@ Nodes = Sequence[Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Slots:
-    """The share of the cluster that one trial, fold or prediction takes."""
+    """The share of the cluster that one trial, fold or part of a prediction takes."""
 
     concurrent: int
     cpus: int
@@ -84,6 +84,15 @@ class Resources:
     def of(self, recipe: Recipe) -> Slots:
         """What a trial of this recipe gets, and how many of its kind could run at once."""
         return self._with_share(gpu_share(recipe, self.n_classes, self.gpu_bytes)) if self.gpu_bytes else self.usual
+
+    def predicting(self, nodes: Nodes) -> Slots:
+        """What each part of a prediction by many nets gets, and how many of them these machines hold at once.
+
+        Where the memory of the GPUs is known, a whole one: all nets lie there, and are loaded once for each GPU.
+        """
+        slot = self._with_share(SHARES[-1]) if self.gpu_bytes else self.usual
+        fitting = sum(_fitting(node, slot.gpus, slot.cpus) for node in nodes)
+        return replace(slot, concurrent=max(1, min(self.wishes.concurrent or fitting, fitting)))
 
     def has_room(self, running: Iterable[Slots], another: Slots) -> bool:
         """Whether it would fit beside these, all nodes taken together; where it does not, those behind it wait too."""

@@ -11,11 +11,14 @@ from pathlib import Path
 
 from search_spaces import InputError
 from trainables.bucket import Bucket, Copy, cache_folder, is_bucket
-from trainables.layout import SearchFolder, is_heavy, load_object, save_json
+from trainables.layout import FoldFolder, SearchFolder, is_heavy, is_test_part, load_object, save_json
 
 _PUBLISH_EVERY_S = 2.0
 _FETCH_EVERY_S = 5.0
 _ALIVE_EVERY_S = 20.0
+_FOLD = FoldFolder(Path())
+_OF_THE_DRIVER = (_FOLD.search_probs.name, _FOLD.cleaned.name, _FOLD.test_probs.name)
+"""In a fold's folder."""
 
 
 class Store:
@@ -37,6 +40,9 @@ class Store:
     def fetch_running(self, pairs: Iterable[tuple[int, int]]) -> None:
         """`fetch` of trials and folds that are being trained, now and then."""
 
+    def fetch_parts(self, soon: bool = False) -> None:
+        """Bring what is predicted of the test images; `soon` is now and then."""
+
     def publish(self, soon: bool = False) -> None:
         """Bring what the driver has written to where all see it; `soon` is now and then."""
 
@@ -48,9 +54,14 @@ class Store:
         """Delete weights and checkpoints, here and where all see them."""
         self.search.trial(number).fold(fold).forget_weights()
 
+    def forget_parts(self) -> None:
+        """Delete what is predicted of the test images, here and where all see it."""
+        shutil.rmtree(self.search.test_parts, ignore_errors=True)
+
 
 class BucketStore(Store):
-    """A copy on this machine. What is in a fold's folder belongs to its training, all else to the driver."""
+    """A copy on this machine. What is in a fold's folder belongs to its training, all else to the driver, but for what
+    others predict of the test images."""
 
     def __init__(self, bucket: Bucket) -> None:
         super().__init__(SearchFolder(_local_copy_of(bucket)))
@@ -84,15 +95,20 @@ class BucketStore(Store):
                 self.fetch(number, fold)
             self._fetched = time.monotonic()
 
+    def fetch_parts(self, soon: bool = False) -> None:
+        if not soon or time.monotonic() - self._fetched > _FETCH_EVERY_S:
+            self._copy.pull(self.search.test_parts.name, but=lambda name: not is_test_part(name))
+            self._fetched = time.monotonic()
+
     def publish(self, soon: bool = False) -> None:
         if not soon or time.monotonic() - self._published > _PUBLISH_EVERY_S:
             self._say_alive()
-            self._copy.push(but=_a_training_writes)
+            self._copy.push(but=_others_write)
             self._published = time.monotonic()
 
     def close(self) -> None:
         self._driver.unlink(missing_ok=True)
-        self._copy.push(but=_a_training_writes)
+        self._copy.push(but=_others_write)
 
     @property
     def _driver(self) -> Path:
@@ -122,6 +138,10 @@ class BucketStore(Store):
             names = self.bucket.states(self._name(number, fold))
             self.bucket.remove(name for name in names if is_heavy(name.rpartition("/")[2]))
 
+    def forget_parts(self) -> None:
+        super().forget_parts()
+        self.bucket.remove(self.bucket.states(self.search.test_parts.name))
+
     def _name(self, number: int, fold: int) -> str:
         return self.search.trial(number).fold(fold).path.relative_to(self.search.path).as_posix()
 
@@ -145,8 +165,9 @@ def _only_trainings_read(name: str) -> bool:
     return file.startswith(("checkpoint", "events.")) or name.startswith("ray/")
 
 
-def _a_training_writes(name: str) -> bool:
-    """All in a fold's folder but what the driver puts there of a promoted trial; and what never leaves a machine."""
+def _others_write(name: str) -> bool:
+    """What trainings and predictions do: all in a fold's folder but what the driver puts there of a promoted trial. And
+    what never leaves a machine."""
     parts = name.split("/")
-    of_a_fold = len(parts) == 4 and parts[0] == "trials" and parts[3] not in ("search_probs.npy", "cleaned.csv")
-    return of_a_fold or parts[0] in ("ray", "lock", "micro_batches.json")
+    of_a_fold = len(parts) == 4 and parts[0] == "trials" and parts[3] not in _OF_THE_DRIVER
+    return of_a_fold or is_test_part(name) or parts[0] in ("ray", "lock", "micro_batches.json")

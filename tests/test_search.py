@@ -141,7 +141,8 @@ def test_the_terminal_told_the_story(finished_search: Path) -> None:
     assert len(re.findall(r"^trial 00\d  (finished|stopped) ", text, re.MULTILINE)) == 4
     assert re.search(r"4/4 trials, best val_robust_loss \d\.\d+ \(trial 00\d\)", text)
     assert "promotion, epochs: 18/18" in text
-    assert "prediction, fold nets" in text
+    assert re.search(r"^prediction: 540/540", text, re.MULTILINE)
+    assert not SearchFolder(finished_search).test_parts.exists()
     assert re.search(r"ensemble   0\.\d{4} ± 0\.\d{4} out of fold", text)
 
 

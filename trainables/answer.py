@@ -1,7 +1,8 @@
 """One pass over many images by many nets, that can stop at any image and go on there.
 
 Every image is read once, whatever the number of nets and views. What is predicted is written every few images, so that
-the same command goes on after an interruption.
+the same command goes on after an interruption. `predict.py` passes over all images itself; of a search's test images
+several workers take a part each (`trainables/prediction.py`).
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,9 +35,9 @@ Counts = tuple[int, ...]
 _WARM_UP_IMAGES = 8
 
 
-def batch_size() -> int:
-    """Images that pass through a net at once; where memory ends, halves."""
-    return 128 if device().type == "cuda" else 32
+def batch_size(on_gpu: bool | None = None) -> int:
+    """Images that pass through a net at once, here or on a machine that is told; where memory ends, halves."""
+    return 128 if (device().type == "cuda" if on_gpu is None else on_gpu) else 32
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,22 @@ class Partial:
         """Itself; what it holds of other nets, of other images or of another way of looking is deleted."""
         files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in (*weights, *paths)]
         key = hashlib.sha256(json.dumps([files, how]).encode()).hexdigest()
-        about = self.folder / "about.json"
-        if not about.exists() or load_json(about) != key:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            save_json(about, key)
+        if self.about() != key:
+            self.begin(key)
         return self
+
+    def about(self) -> Any:
+        """What `begin` was told; None where nothing is begun."""
+        return load_json(self._about) if self._about.exists() else None
+
+    def begin(self, about: Any) -> None:
+        """Anew. `about`, as JSON, says of what."""
+        self.remove()
+        save_json(self._about, about)
+
+    @property
+    def _about(self) -> Path:
+        return self.folder / "about.json"
 
     def starts(self) -> set[int]:
         """The first image of each batch that is there."""
@@ -63,10 +76,35 @@ class Partial:
         return {int(path.stem): load_array(path) for path in self.folder.glob("*.npy")}
 
     def save(self, first: int, probs: NDArray[np.float32]) -> None:
-        save_array(self.folder / f"{first:08d}.npy", probs)
+        save_array(self._batch(first), probs)
+
+    def written_at(self, first: int) -> float:
+        """When a batch that is there was written, in seconds since 1970."""
+        return self._batch(first).stat().st_mtime
+
+    def collect(
+        self,
+        readable: NDArray[np.bool_],
+        shares: NDArray[np.floating],
+        answered: Callable[[NDArray[np.float32]], NDArray[Any]],
+        *ways: int,
+    ) -> tuple[NDArray[np.float64], int]:
+        """Class probabilities (*ways, N, K) of all images, and how many of them are there; the others have the shares.
+
+        The images that were looked at are the `readable` (N,) ones, in their order. `answered` makes (*ways, n, K) of
+        what the nets said (nets, n, K); `shares` (K,) is how common the classes are.
+        """
+        probs, rows, there = np.tile(shares, (*ways, len(readable), 1)), np.flatnonzero(readable), 0
+        for first, part in self.load().items():
+            probs[..., rows[first : first + part.shape[1]], :] = answered(part)
+            there += part.shape[1]
+        return probs, there
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _batch(self, first: int) -> Path:
+        return self.folder / f"{first:08d}.npy"
 
 
 def answer(
@@ -79,14 +117,17 @@ def answer(
     batch: int,
     workers: int = 0,
     mean: str = MEANS[0],
+    among: Container[int] | None = None,
 ) -> None:
     """Predict what `partial` lacks, `batch` images at a time.
 
     `counts(images left)` says how each batch is looked at, None ends it all; `on_batch(images, counts, seconds)` is
     told what it took, reading included. `mean`, one of `view_means.MEANS`, says what of the views is averaged.
+    Only batches whose first image is `among` some are looked at, where others take the other ones.
     """
     done = partial.starts()
-    starts = [first for first in range(0, len(paths), batch) if first not in done]
+    wanted = (first for first in range(0, len(paths), batch) if among is None or first in among)
+    starts = [first for first in wanted if first not in done]
     missing = [paths[row] for first in starts for row in range(first, min(first + batch, len(paths)))]
     left, since = len(missing), time.monotonic()
     loader = plain_loader(PlainImages(missing, *(recipe for _, recipe in nets)), batch, workers)

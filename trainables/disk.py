@@ -1,8 +1,9 @@
-"""Whether a disk takes files, and what is said of one that takes none."""
+"""What is asked of files and disks: whether a disk takes files, what is said of one that takes none, a file's hash."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -25,6 +26,12 @@ def check_writable(folder: Path, flag: str = "--out") -> None:
             file.flush()
     except OSError as error:
         raise unwritable(folder, error, flag) from None
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's content, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def says_no_room(line: str) -> bool:

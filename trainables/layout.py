@@ -19,7 +19,7 @@ from search_spaces.recipe import Recipe
 DENOISED_FROM = 100_000
 """Numbers of a search's own trials are below; those of denoised ones, `denoised_number`, are not."""
 
-_SEARCH, _RECIPE, _TEST_PROBS = "search.json", "recipe.json", "test_probs.npy"
+_SEARCH, _RECIPE, _TEST_PROBS, _TEST_PARTS = "search.json", "recipe.json", "test_probs.npy", "test_parts"
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
@@ -97,6 +97,11 @@ def is_heavy(name: str) -> bool:
     What its nets said of the test images goes with them: nets that are trained again may be others.
     """
     return name.endswith(".safetensors") or name.startswith("epoch") or name == _TEST_PROBS
+
+
+def is_test_part(name: str) -> bool:
+    """Whether this file of OUT is what a worker said of some test images (`SearchFolder.test_parts`)."""
+    return name.startswith(f"{_TEST_PARTS}/") and name.endswith(".npy")
 
 
 @dataclass(frozen=True)
@@ -272,7 +277,10 @@ class SearchFolder:
 
     @property
     def preemptions(self) -> Path:
-        """Trainings whose machine went, `trial,fold,epoch,lost_s`; not there where none did."""
+        """Trainings whose machine went, `trial,fold,epoch,lost_s`; not there where none did.
+
+        A part of the prediction has its batches in place of epochs, and neither trial nor fold.
+        """
         return self.path / "preemptions.csv"
 
     @property
@@ -312,6 +320,11 @@ class SearchFolder:
     def denoised(self) -> Path:
         """The denoised trials: each one's number, its origin's, the way, and the folds whose rows were changed."""
         return self.path / "denoised.json"
+
+    @property
+    def test_parts(self) -> Path:
+        """What an interrupted prediction of the test images has so far, in a folder for the nets that predict."""
+        return self.path / _TEST_PARTS
 
     @property
     def label_issues(self) -> Path:
@@ -368,7 +381,7 @@ class SearchFolder:
 
     def sweep(self) -> None:
         """Delete what processes that died in the middle of `write_whole` left; nothing may be writing here."""
-        for pattern in ("", "trials/*/", "trials/*/*/"):
+        for pattern in ("", f"{_TEST_PARTS}/*/", "trials/*/", "trials/*/*/"):
             for temporary in self.path.glob(f"{pattern}.*.tmp"):
                 temporary.unlink(missing_ok=True)
 

@@ -3,6 +3,7 @@ for all. On a GPU that trials share, each keeps to its own part."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
@@ -26,6 +27,14 @@ def keep_to_share(share: float) -> None:
         own = min(share, 1.0)  # of each of several GPUs, all
         context = CONTEXT_BYTES / torch.cuda.get_device_properties(0).total_memory if own < 1.0 else 0.0
         torch.cuda.set_per_process_memory_fraction(max(own - context, _LEAST_LEFT * own))
+
+
+def room_bytes() -> float:
+    """What the tensors of this process may take of its GPU now; without a GPU there is no such limit."""
+    if not torch.cuda.is_available():
+        return math.inf
+    free, total = torch.cuda.mem_get_info()
+    return min(free, total * torch.cuda.get_per_process_memory_fraction())
 
 
 def micro_batch(path: Path | None, recipe: Recipe, where: torch.device, share: float) -> int:

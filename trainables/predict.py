@@ -21,6 +21,8 @@ from trainables import tta
 from trainables.backbones import Net, load_net
 from trainables.data.images import Batch, PlainImages, plain_loader, square
 from trainables.losses.of_recipe import loss_of
+from trainables.many_nets import Forward, at_once, brought, settle
+from trainables.memory import room_bytes
 from trainables.precision import autocast
 from trainables.scores import LEAST
 from trainables.steps import in_parts
@@ -56,17 +58,25 @@ def looks(nets: Sequence[tuple[Net, Recipe]], batch: Batch, counts: Sequence[int
     key = lambda index: _seen_as(nets[index][1])  # noqa: E731
     for _, group in groupby(sorted(looking, key=key), key=key):
         alike = list(group)
-        first, recipe = nets[alike[0]]
-        images = batch[square(recipe)].to(next(first.parameters()).device, non_blocking=True)
-        for number in range(1, max(counts[index] for index in alike) + 1):
-            view = tta.view(recipe, number, images)
-            for index in (each for each in alike if number <= counts[each]):
-                yield _look(index, number, *nets[index], view)
+        images = batch[square(nets[alike[0]][1])].to(device(), non_blocking=True)
+        for together in at_once([nets[index][0] for index in alike], images.device):
+            yield from _looks_together(nets, [alike[place] for place in together], images, counts)
 
 
-def _look(index: int, number: int, net: Net, recipe: Recipe, view: Tensor) -> Look:
+def _looks_together(
+    nets: Sequence[tuple[Net, Recipe]], alike: Sequence[int], images: Tensor, counts: Sequence[int]
+) -> Iterator[Look]:
+    """Of nets that are shown the same views, and that are all in memory at once."""
+    forward = {index: brought(nets[index][0], images.device) for index in alike}
+    for number in range(1, max(counts[index] for index in alike) + 1):
+        view = tta.view(nets[alike[0]][1], number, images)
+        for index in (each for each in alike if number <= counts[each]):
+            yield _look(index, number, forward[index], nets[index][1], view)
+
+
+def _look(index: int, number: int, forward: Forward, recipe: Recipe, view: Tensor) -> Look:
     with autocast(recipe, view.device):
-        logits = in_parts(net, view)
+        logits = in_parts(forward, view)
     return Look(index, number, logits, loss_of(recipe).link(logits))
 
 
@@ -107,19 +117,14 @@ def batch_probs(
 
 
 def load_nets(weights: Iterable[Path]) -> list[tuple[Net, Recipe]]:
-    """The nets of weight files, where they compute."""
+    """The nets of weight files, where they compute; those that a GPU has no room for come to it when they look."""
     loaded = [load_net(path) for path in weights]
-    return [(net.to(device()), recipe) for net, recipe in loaded]
+    settle([net for net, _ in loaded], device(), room_bytes())
+    return loaded
 
 
 def predict_images(
-    weights: Sequence[Path],
-    paths: Sequence[Path],
-    *,
-    threads: int = 1,
-    loader_workers: int = 0,
-    mean: str = MEANS[0],
-    on_batch: Callable[[int], object] = lambda images: None,
+    weights: Sequence[Path], paths: Sequence[Path], *, threads: int = 1, mean: str = MEANS[0]
 ) -> NDArray[np.float32]:
     """Class probabilities (N, K) of image files, the mean of a recipe's nets, with its own TTA count.
 
@@ -128,9 +133,6 @@ def predict_images(
     torch.set_num_threads(threads)
     nets = load_nets(weights)
     recipe = nets[0][1]
+    batches = plain_loader(PlainImages(paths, recipe), recipe.batch_size, 0)
     counts = [recipe.tta_count] * len(nets)
-    chunks = []
-    for batch in plain_loader(PlainImages(paths, recipe), recipe.batch_size, loader_workers):
-        chunks.append(batch_probs(nets, batch, counts, mean).mean(0))
-        on_batch(len(chunks[-1]))
-    return np.concatenate(chunks)
+    return np.concatenate([batch_probs(nets, batch, counts, mean).mean(0) for batch in batches])

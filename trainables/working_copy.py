@@ -1,9 +1,10 @@
-"""The part of a search that one training needs, where its OUT is in a bucket: a folder on this machine's own disk."""
+"""The part of a search that a training or a prediction needs, where OUT is in a bucket: a folder on this machine's own
+disk."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,3 +47,17 @@ def working_copy(
                 copy.push(but=lambda name: name != here.micro_batches.name)
 
         yield here, publish
+
+
+@contextmanager
+def prediction_copy(
+    search: SearchFolder, files: Collection[str], folder: str, bucket: Bucket | None
+) -> Iterator[tuple[SearchFolder, Publish]]:
+    """The search with these files, and what brings what is new in a folder of it to where all see it."""
+    if bucket is None:
+        yield search, lambda: None
+        return
+    with tempfile.TemporaryDirectory(prefix="leafsearch-") as there:
+        copy = Copy(bucket, Path(there))
+        copy.pull(but=lambda name: name not in files)
+        yield SearchFolder(copy.local), lambda: copy.push(folder)

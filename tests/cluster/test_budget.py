@@ -82,13 +82,13 @@ def test_the_epoch_that_warms_up_is_not_the_pace() -> None:
     assert pace_of(rows, {5}, 50, 2).epoch_s == 5.0
 
 
-def test_what_follows_is_a_start_then_folds_then_nets() -> None:
+def test_what_follows_is_a_start_then_folds_then_images_that_are_shared_evenly() -> None:
     member = Member(0, (10.0, 20.0, 20.0, 0.0), 50, (3.0, 3.0))
     together, one_by_one = (range(4),), (range(2), range(2, 3), range(3, 4))
-    assert Pipeline(1, together, 5.0, 1.0).finishing_s([member]) == 5 + 53 + 8
-    assert Pipeline(2, together, 5.0, 1.0).finishing_s([member]) == 5 + (11 + 21) + 4
-    assert Pipeline(3, together, 5.0, 1.0).finishing_s([member]) == 5 + 21 + 4
-    assert Pipeline(3, one_by_one, 5.0, 1.0).finishing_s([member]) == 5 + 21 + 21 + 4, "adaptive promotion waits"
+    assert Pipeline(1, together, 5.0, 1.0).finishing_s([member]) == 5 + 53 + (6 + 1)
+    assert Pipeline(2, together, 5.0, 1.0).finishing_s([member]) == 5 + (11 + 21) + (3 + 1)
+    assert Pipeline(3, together, 5.0, 1.0).finishing_s([member]) == 5 + 21 + (2 + 1)
+    assert Pipeline(3, one_by_one, 5.0, 1.0).finishing_s([member]) == 5 + 21 + 21 + 3, "adaptive promotion waits"
     assert Pipeline(2, together, 5.0, 1.0).finishing_s([Member(0, (0.0,) * 4, 0, ())]) == 0
 
 

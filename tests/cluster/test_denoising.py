@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import analysis
 from cluster import denoising
-from cluster.store import Store, _a_training_writes
+from cluster.store import Store, _others_write
 from search_spaces import Recipe
 from trainables.data.folds import Folds
 from trainables.data.kaggle import ImageData, load_data
@@ -174,8 +174,8 @@ def test_without_denoise_what_was_denoised_before_is_no_candidate(plan: Asked) -
 def test_in_a_bucket_the_driver_brings_the_table_and_a_training_all_else(plan: Asked) -> None:
     trial = plan.search.trial(100_003)
     names = {path.relative_to(plan.search.path).as_posix() for path in (trial.fold(0).cleaned, trial.recipe)}
-    assert not [name for name in names if _a_training_writes(name)]
-    assert _a_training_writes(trial.fold(0).pred_probs.relative_to(plan.search.path).as_posix())
+    assert not [name for name in names if _others_write(name)]
+    assert _others_write(trial.fold(0).pred_probs.relative_to(plan.search.path).as_posix())
 
 
 @pytest.mark.slow

@@ -55,7 +55,7 @@ def test_starts_and_turnovers_are_time_and_not_work() -> None:
     fast = course(replace(WORK, slots=1), np.random.default_rng(RNG_SEED))
     folds = 2 * 5 - (fast.promotion_epochs == 2 * 4 * 12) * 2  # fold 0 of who was trained to the end is there
     assert slow.busy_s == fast.busy_s
-    assert slow.wall_s - fast.wall_s == pytest.approx(2 * 100 + 16 + folds + 10, abs=2)
+    assert slow.wall_s - fast.wall_s == pytest.approx(2 * 100 + 16 + folds + 1, abs=2)
 
 
 def test_without_rungs_all_are_trained_to_the_end() -> None:

@@ -106,6 +106,20 @@ def test_each_trial_gets_its_own_share() -> None:
 
 
 @pytest.mark.usefixtures("by_size")
+def test_a_prediction_by_all_nets_takes_whole_gpus_of_the_machines_that_are_there() -> None:
+    found = resources(ONE_GPU, Wishes(40), 16 * GIB, 5)
+    assert found.predicting(ONE_GPU) == Slots(1, 8, 1.0)
+    assert found.predicting([*ONE_GPU, *ONE_GPU]) == Slots(2, 8, 1.0), "another machine has come"
+    assert resources(SERVER, Wishes(2), 80 * GIB, 5).predicting(SERVER) == Slots(4, 8, 1.0), (
+        "of more than there are trials"
+    )
+    assert resources(SERVER, Wishes(40, concurrent=3), 80 * GIB, 5).predicting(SERVER) == Slots(3, 8, 1.0)
+    assert resources(SERVER, Wishes(40, gpus_per_trial=0.5)).predicting(SERVER) == Slots(8, 8, 0.5), "as a flag says"
+    assert resources(LAPTOP, Wishes(40)).predicting(LAPTOP) == Slots(2, 1, 0.0)
+    assert resources(HEAD_ONLY, Wishes(40, space_gpus=1.0), can_grow=True).predicting(HEAD_ONLY) == Slots(1, 4, 1.0)
+
+
+@pytest.mark.usefixtures("by_size")
 def test_flags_decide_for_all_recipes() -> None:
     asked = resources(ONE_GPU, Wishes(40, gpus_per_trial=0.5), 16 * GIB, 5)
     assert asked.of(sized(90)) == asked.of(sized(2000)) == Slots(2, 4, 0.5)

@@ -108,6 +108,25 @@ def test_time_over_ends_it_and_who_does_not_look_is_nan(
     assert np.isnan(probs[1, 4:]).all() and np.isfinite(probs[[0, 2]]).all() and np.isfinite(probs[1, :4]).all()
 
 
+def test_parts_of_the_images_are_the_whole(weights: list[Path], photos: list[Path], tmp_path: Path) -> None:
+    nets, partial = load_nets(weights), Partial(tmp_path / "p")
+    for among in ((8, 4), (0,), (0, 4, 8)):
+        answer(nets, photos, partial, lambda left: COUNTS, lambda *took: None, batch=4, among=among)
+        assert partial.starts() >= set(among)
+    np.testing.assert_array_equal(whole(partial), predicted(nets, photos, Partial(tmp_path / "q"), lambda left: COUNTS))
+
+
+def test_images_without_an_answer_have_the_shares(tmp_path: Path) -> None:
+    partial, readable, shares = Partial(tmp_path), np.array([True, False, True, True, True]), np.array([0.75, 0.25])
+    said = np.arange(12, dtype=np.float32).reshape(3, 2, 2)
+    partial.save(2, said)
+    probs, there = partial.collect(readable, shares, lambda part: part.mean(0))
+    assert there == 2
+    np.testing.assert_array_equal(probs, [shares, shares, shares, *said.mean(0)])
+    by_net, _ = partial.collect(readable, shares, lambda part: part[1:], 2)
+    np.testing.assert_array_equal(by_net, [[shares, shares, shares, *each] for each in said[1:]])
+
+
 def test_costs_are_measured_by_net(weights: list[Path], photos: list[Path]) -> None:
     timing = measure(load_nets(weights), photos, views=2, most_images=8, most_s=60.0, batch=4, workers=0)
     assert timing.images == 8

@@ -9,7 +9,7 @@ import torch
 
 from search_spaces.recipe import Recipe
 from trainables.gpu_memory import peak_bytes, training_bytes
-from trainables.memory import CONTEXT_BYTES, keep_to_share, micro_batch, remember
+from trainables.memory import CONTEXT_BYTES, keep_to_share, micro_batch, remember, room_bytes
 from trainables.setting import Setting
 from trainables.train import train
 
@@ -73,6 +73,15 @@ def test_each_keeps_to_its_part_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Non
         keep_to_share(share)
     context = CONTEXT_BYTES / (16 * GIB)
     assert kept == [0.25 - context, 1.0, 1.0, 0.005]
+
+
+def test_the_room_is_what_is_free_of_a_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert room_bytes() == float("inf") or torch.cuda.is_available()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda: 0.25)
+    for free, room in ((10, 4), (3, 3)):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda free=free: (free * GIB, 16 * GIB))
+        assert room_bytes() == room * GIB
 
 
 def test_what_fits_a_share_is_not_taken_for_what_fits_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

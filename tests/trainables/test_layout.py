@@ -45,7 +45,7 @@ def test_a_full_disk_leaves_the_file_that_was_there_and_nothing_else(
 
 def test_what_dead_processes_left_is_swept(tmp_path: Path) -> None:
     search = SearchFolder(tmp_path)
-    kept = [search.rungs, search.trial(0).recipe, search.trial(0).fold(1).checkpoint]
+    kept = [search.rungs, search.trial(0).recipe, search.trial(0).fold(1).checkpoint, search.test_parts / "1" / "0.npy"]
     for path in kept:
         write_whole(path, "whole")
         path.with_name(f".{path.name}.4711.tmp").write_text("ha")
