@@ -98,7 +98,7 @@ def predict(ensemble: FoldNets, flags: argparse.Namespace) -> int:
     limit = _limit(ensemble, nets, readable, limit_s, batch, workers, flags) if limited else None
     if flags.plan:
         return 0
-    own, mean = ensemble.counts(ensemble.own_views), mean_of_search(ensemble.search)
+    own, mean = ensemble.own_counts, mean_of_search(ensemble.search)
     partial = Partial(flags.out.with_name(f"{flags.out.name}.partial"))
     partial.of(ensemble.nets, readable, "limited" if limit else own, mean, batch)
     started = time.monotonic()
@@ -160,7 +160,7 @@ def _limit(
     left_s = (limit_s - _elapsed_s() - _CLOSING_S) * share  # beginning and end take as long for few images as for many
     affordable = best_within(ways, left_s / len(paths))
     if flags.plan or not flags.quiet:
-        lines = described(ways, costs, evidence.metric, ensemble.numbers, count, affordable)
+        lines = described(ways, costs, evidence.metric, ensemble.names, count, affordable)
         print(f"measured on {timing.images} images", *lines, sep="\n", flush=True)
     if affordable is None:
         print(f"note: no way ends within {flags.time_limit}; images that are not reached get the commonest class")

@@ -21,6 +21,7 @@ from cluster.session import session
 from cluster.tuner import SearchFailed, search
 from search_spaces import InputError
 from trainables.layout import write_whole
+from trainables.member import ensemble_members
 from trainables.replay import replay
 
 
@@ -39,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             trials = search(plan, slots, spending)
             promoted = promote(plan, slots, spending, trials)
             candidates = [*promoted, *denoise(plan, slots, spending, promoted)]
-            ensemble = choose(plan.search, plan.data, plan.folds, candidates, plan.metric, plan.quiet)
-            predict_test(plan, slots, spending, fold_nets(ensemble["members"], plan.folds.count, promoted[0]))
+            choose(plan.search, plan.data, plan.folds, candidates, plan.metric, plan.quiet)
+            predict_test(plan, slots, spending, fold_nets(ensemble_members(plan.search, plan.folds.count), promoted[0]))
             write_whole(plan.search.submission, submission(plan.data.test_ids, ensemble_test_probs(plan.search)))
             summary = summarize(plan.search, plan.data, plan.folds, time.monotonic() - started)
             report = write_report(analysis.load(plan.search.path))

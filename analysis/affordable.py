@@ -135,13 +135,11 @@ def best_within(ways: Sequence[Option], image_s: float) -> Option | None:
 
 
 def described(
-    ways: Sequence[Option], costs: Costs, metric: str, numbers: Sequence[int], images: int, chosen: Option | None
+    ways: Sequence[Option], costs: Costs, metric: str, names: Sequence[str], images: int, chosen: Option | None
 ) -> list[str]:
     """What members cost, and what each way takes for so many images and brings; `chosen` is marked."""
     nets = ways[-1].nets
-    each = [
-        f"{number:03d} {1000 * nets * seconds:.1f} ms" for number, seconds in zip(numbers, costs.view_s, strict=True)
-    ]
+    each = [f"{name} {1000 * nets * seconds:.1f} ms" for name, seconds in zip(names, costs.view_s, strict=True)]
     lines = [
         f"an image    {1000 * costs.image_s:.1f} ms to read; a view by all {nets} nets of a trial: {', '.join(each)}",
         f"ways        to answer {images} images, of which a cheaper one beats none out of fold",
@@ -150,11 +148,11 @@ def described(
     for way in ways:
         few = math.isnan(way.score)
         scored = f"{'':>16}  {'':>8}" if few else f"{way.score:16.4f}  {way.accuracy:8.4f}"
-        whose = views_by_trial(numbers, way.views) + (f" ({way.nets} of {nets} nets)" if few else "")
+        whose = views_by_trial(names, way.views) + (f" ({way.nets} of {nets} nets)" if few else "")
         lines.append(f"{'*' if way == chosen else '':2}{duration(images * way.image_s):>10}  {scored}  {whose}")
     return lines
 
 
-def views_by_trial(numbers: Sequence[int], views: Sequence[int]) -> str:
+def views_by_trial(names: Sequence[str], views: Sequence[int]) -> str:
     """'007 x 3, 012 x 1'."""
-    return ", ".join(f"{number:03d} x {count}" for number, count in zip(numbers, views, strict=True) if count)
+    return ", ".join(f"{name} x {count}" for name, count in zip(names, views, strict=True) if count)

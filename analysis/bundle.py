@@ -14,7 +14,7 @@ from analysis.fold_nets import FoldNets
 from search_spaces.errors import InputError, shortened
 from trainables.disk import check_writable, sha256_of
 from trainables.layout import SearchFolder, load_object, save_json
-from trainables.trial import trial_nets
+from trainables.member import member_nets
 
 _CODE = ("predict.py", "search_spaces", "trainables", "analysis", "constraints.txt")
 _ROOT = Path(__file__).parent.parent
@@ -47,12 +47,12 @@ def export(ensemble: FoldNets, folder: Path) -> None:
 def _of_search(ensemble: FoldNets) -> Iterator[tuple[Path, Path]]:
     search = ensemble.search
     needed = [search.search, search.ensemble, search.view_mean, search.folds, search.oof]
-    for number in ensemble.numbers:
-        trial = search.trial(number)
-        needed += [trial.recipe, *trial_nets(search, number, ensemble.folds.count)]
-        for fold in (trial.fold(index) for index in range(ensemble.folds.count)):
-            needed += [fold.metrics, fold.pred_probs, fold.view_probs]
-    return ((path, path.relative_to(search.path)) for path in needed)
+    for member in ensemble.members:
+        needed += member_nets(search, member)
+        for number, fold in member.pairs:
+            trial, folder = search.trial(number), search.trial(number).fold(fold)
+            needed += [trial.recipe, folder.metrics, folder.pred_probs, folder.view_probs]
+    return ((path, path.relative_to(search.path)) for path in dict.fromkeys(needed))
 
 
 def _of_code() -> Iterator[tuple[Path, Path]]:

@@ -120,11 +120,11 @@ def _row(answered: Sequence[tuple[FoldEpochs, Probs]], metric: str) -> dict[str,
 
 
 def load_fold_epochs(
-    search: SearchFolder, number: int, recipe: Recipe, labels: Labels, folds: Folds
+    search: SearchFolder, number: int, recipe: Recipe, labels: Labels, folds: Folds, answered: Sequence[int]
 ) -> list[FoldEpochs]:
-    """Of a promoted trial, by fold. A fold that lost the predictions of an epoch is left out."""
+    """Of a promoted trial, by the folds that it answers in. One that lost the predictions of an epoch is left out."""
     found = []
-    for fold in range(folds.count):
+    for fold in answered:
         folder = search.trial(number).fold(fold)
         paths = [folder.epoch_probs(epoch) for epoch in range(1, recipe.epochs + 1)]
         if all(path.exists() for path in paths):

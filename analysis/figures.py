@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from analysis.loading import Found
+from trainables.member import member_name
 from trainables.scores import shown
 
 COLOURS = {"finished": "#1b7837", "stopped": "#b8b8b8", "diverged": "#b2182b", "failed": "#b2182b", "best": "#08519c"}
@@ -53,8 +54,8 @@ def _curves(axes: Axes, found: Found, metric: str) -> None:
 
 
 def promoted_bars(summary: dict[str, Any]) -> Figure:
-    """Cross-validated accuracy of each promoted trial and of the ensemble, with one standard error."""
-    names = [f"trial {row['trial']:03d}" for row in summary["promoted"]] + ["ensemble"]
+    """Cross-validated accuracy of each promoted member and of the ensemble, with one standard error."""
+    names = [f"trial {member_name(row['trial'])}" for row in summary["promoted"]] + ["ensemble"]
     ensemble = summary["ensemble"]
     shares = [row["cv_accuracy"] for row in summary["promoted"]] + [ensemble["nested_accuracy"]]
     errors = [row["cv_se"] for row in summary["promoted"]] + [ensemble["nested_se"]]
@@ -116,11 +117,13 @@ def tta_curves(found: Found, metric: str) -> Figure:
     figure = Figure(figsize=(5, 3), layout="constrained")
     axes = figure.subplots()
     best = found.summary["best_trial"]["trial"]
-    for row in found.summary["promoted"]:
-        curve = found.tta[found.tta["trial"] == row["trial"]]
-        colour = COLOURS["best"] if row["trial"] == best else COLOURS["finished"]
+    for number in dict.fromkeys(fold["trial"] for row in found.summary["promoted"] for fold in row["folds"]):
+        curve = found.tta[found.tta["trial"] == number]
+        if not len(curve):  # a budget cut it before it was scored at every count
+            continue
+        colour = COLOURS["best"] if number == best else COLOURS["finished"]
         change = curve[metric] - curve[metric].iloc[0]
-        axes.plot(curve["tta_count"], change, "o-", color=colour, ms=4, label=f"trial {row['trial']:03d}")
+        axes.plot(curve["tta_count"], change, "o-", color=colour, ms=4, label=f"trial {number:03d}")
     axes.axhline(0, color="#444444", lw=0.8)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="TTA count (views averaged)", ylabel=f"change in {metric}, fold 0")

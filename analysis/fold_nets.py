@@ -15,26 +15,26 @@ from analysis.affordable import Evidence
 from analysis.ensemble import Blend, blend_among, blend_of, cross_fitted_blend_of
 from analysis.ensemble.chosen import oof_labels
 from search_spaces.errors import InputError
+from search_spaces.recipe import Recipe
 from trainables.data.folds import Folds
 from trainables.layout import SearchFolder, load_array, load_object
-from trainables.trial import load_recipe, oof_view_probs, trial_nets
+from trainables.member import Member, ensemble_members, member_nets, oof_view_probs
+from trainables.trial import load_recipe
 from trainables.view_means import mean_of_search, nested_means
 
 
 @dataclass(frozen=True, eq=False)
 class FoldNets:
-    """Of a finished search, or of what `predict.py --export` copied of one. Nets are listed member by member."""
+    """Of a finished search, or of what `predict.py --export` copied of one. Nets are listed member by member, and fold
+    by fold; where the mean of several epochs answers, a fold has several."""
 
     search: SearchFolder
-    numbers: tuple[int, ...]
-    """The trials."""
+    members: tuple[Member, ...]
     weights: tuple[float, ...]
     """Theirs in the ensemble, summing to 1."""
     folds: Folds
-    own_views: tuple[int, ...]
-    """What each recipe looks at."""
-    nets_of_fold: tuple[int, ...]
-    """How many nets of a fold answer together."""
+    recipes: tuple[tuple[Recipe, ...], ...]
+    """By member and fold."""
 
     @classmethod
     def load(cls, search: SearchFolder) -> FoldNets:
@@ -42,25 +42,35 @@ class FoldNets:
         if not search.ensemble.exists():
             raise InputError(f"OUT must be a finished search; {search.path} has no {search.ensemble.name}")
         ensemble, folds = load_object(search.ensemble, "members", "weights"), Folds.load(search.folds)
-        numbers = tuple(ensemble["members"])
-        recipes = [load_recipe(search.trial(number)) for number in numbers]
-        own = tuple(recipe.tta_count for recipe in recipes)
-        nets_of_fold = tuple(len(recipe.answering_epochs) for recipe in recipes)
-        return cls(search, numbers, tuple(ensemble["weights"]), folds, own, nets_of_fold)
+        members = tuple(ensemble_members(search, folds.count))
+        recipes = tuple(tuple(load_recipe(search.trial(number)) for number in member.trials) for member in members)
+        return cls(search, members, tuple(ensemble["weights"]), folds, recipes)
+
+    @property
+    def names(self) -> list[str]:
+        """Of the members."""
+        return [*map(str, self.members)]
 
     @property
     def nets(self) -> list[Path]:
-        """The weights of every fold's net; where a mean of epochs answers, a fold has several."""
-        return [net for number in self.numbers for net in trial_nets(self.search, number, self.folds.count)]
+        """The weights of every net."""
+        return [net for member in self.members for net in member_nets(self.search, member)]
+
+    @property
+    def own_counts(self) -> tuple[int, ...]:
+        """For every net the views that its recipe looks at."""
+        return tuple(
+            recipe.tta_count for recipes in self.recipes for recipe in recipes for _ in recipe.answering_epochs
+        )
 
     def counts(self, views: Sequence[int], nets: int | None = None) -> tuple[int, ...]:
         """For every net the views of its member; with `nets` only those of so many folds of each member look."""
         looking = self.folds.count if nets is None else nets
         return tuple(
             count if fold < looking else 0
-            for count, of_fold in zip(views, self.nets_of_fold, strict=True)
-            for fold in range(self.folds.count)
-            for _ in range(of_fold)
+            for count, recipes in zip(views, self.recipes, strict=True)
+            for fold, recipe in enumerate(recipes)
+            for _ in recipe.answering_epochs
         )
 
     def by_member(self, per_net: Sequence[float]) -> tuple[float, ...]:
@@ -69,8 +79,14 @@ class FoldNets:
 
     def _split(self, per_net: NDArray[Any]) -> list[NDArray[Any]]:
         """By member, along the first axis."""
-        ends = np.cumsum([self.folds.count * of_fold for of_fold in self.nets_of_fold])
+        ends = np.cumsum([sum(len(recipe.answering_epochs) for recipe in recipes) for recipes in self.recipes])
         return np.split(per_net, ends[:-1])
+
+    @property
+    def _shares(self) -> NDArray[np.float64]:
+        """Of every net in its fold's answer: folds count alike, however many nets they have."""
+        counts = [len(recipe.answering_epochs) for recipes in self.recipes for recipe in recipes]
+        return np.array([1 / count for count in counts for _ in range(count)])
 
     @cached_property
     def blend(self) -> Blend:
@@ -83,16 +99,16 @@ class FoldNets:
         Where whole members did not, the others are blended by their weights among each other.
         """
         looked = self._split(~np.isnan(probs[:, 0, 0]))
-        split = self._split(probs)
+        split, shares = self._split(probs), self._split(self._shares)
         there = [member for member, each in enumerate(looked) if each.any()]
-        means = [split[member][looked[member]].mean(0) for member in there]
-        if len(there) == len(self.numbers):
+        means = [np.average(split[m][looked[m]], axis=0, weights=shares[m][looked[m]]) for m in there]
+        if len(there) == len(self.members):
             return self.blend(np.array(means, dtype=np.float64))
         return blend_among(means, [self.weights[member] for member in there])
 
     def evidence(self) -> Evidence:
         """What they said out of fold, view by view."""
-        views = [oof_view_probs(self.search, number, self.folds) for number in self.numbers]
+        views = [oof_view_probs(self.search, member, self.folds) for member in self.members]
         means = [nested_means(each, mean_of_search(self.search)) for each in views]
         metric = load_object(self.search.search, "metric")["metric"]
         return Evidence(means, self.weights, cross_fitted_blend_of(self.search), self.labels, metric)
@@ -100,7 +116,7 @@ class FoldNets:
     @property
     def class_shares(self) -> NDArray[np.float64]:
         """(K,), of the labels as given."""
-        classes = load_array(self.search.trial(self.numbers[0]).fold(0).pred_probs).shape[1]
+        classes = load_array(self.search.trial(self.members[0].trials[0]).fold(0).pred_probs).shape[1]
         return np.bincount(self.labels, minlength=classes) / len(self.labels)
 
     @cached_property

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from trainables.layout import SearchFolder, load_json, load_object
+from trainables.member import Member
 from trainables.trial import Trial, load_epochs
 
 Row = dict[str, Any]
 """`what`, `low`, `high` (nineteen in twenty simulated searches ended between them), `actual`, `inside`."""
 
 
-def plan_and_outcome(search: SearchFolder, trials: Mapping[int, Trial], promoted: Sequence[int]) -> list[Row]:
+def plan_and_outcome(search: SearchFolder, trials: Mapping[int, Trial], promoted: Sequence[Member]) -> list[Row]:
     """A row for each thing that was foretold; none where a budget, and no plan, decided how many trials there were."""
     if not search.forecast.exists():
         return []
@@ -20,7 +21,11 @@ def plan_and_outcome(search: SearchFolder, trials: Mapping[int, Trial], promoted
     judged = [trial for trial in trials.values() if trial.judged]
     rows = [
         _row("epochs of the search", said["search_epochs"], sum(trial.epoch for trial in trials.values())),
-        _row("epochs of promotion", said["promotion_epochs"], _promotion_epochs(search, trials, promoted)),
+        _row(
+            "epochs of promotion",
+            said["promotion_epochs"],
+            sum(cost(search, trials, each)["epochs"] for each in promoted),
+        ),
         *_stopped(said["stopped"], judged),
     ]
     if "wall_s" in said:
@@ -39,11 +44,12 @@ def _stopped(said: Mapping[str, list[float]], judged: Iterable[Trial]) -> Iterab
             yield _row(f"stopped at rung {rung}, %", [100 * each for each in interval], 100 * share)
 
 
-def _promotion_epochs(search: SearchFolder, trials: Mapping[int, Trial], promoted: Sequence[int]) -> int:
-    """Of all folds, less what the search had trained of fold 0."""
-    folders = [fold for number in promoted for fold in search.trial(number).path.glob("fold*") if fold.is_dir()]
-    trained = sum(len(load_epochs(search.trial(int(path.parent.name)).fold(int(path.name[4:])))) for path in folders)
-    return trained - sum(trials[number].epoch for number in promoted)
+def cost(search: SearchFolder, trials: Mapping[int, Trial], member: Member) -> dict[str, float]:
+    """`epochs` of a promoted member's folds and `seconds` that they took, less what the search had of fold 0."""
+    folds = [load_epochs(search.trial(number).fold(fold)) for number, fold in member.pairs]
+    searched = trials[member.trials[0]].epochs
+    seconds = sum(each["seconds"].sum() for each in folds) - searched["seconds"].sum()
+    return {"epochs": sum(map(len, folds)) - len(searched), "seconds": float(seconds)}
 
 
 def _row(what: str, interval: Sequence[float], actual: float) -> Row:

@@ -16,7 +16,9 @@ from analysis.epochs import verdict
 from analysis.loading import Found, load
 from search_spaces.errors import InputError
 from search_spaces.recipe import FIELDS
+from trainables.durations import duration
 from trainables.layout import load_json, write_whole
+from trainables.member import member_name
 from trainables.scores import shown
 
 _ALWAYS = ("backbone", "image_size", "batch_size", "learning_rate", "t1", "t2", "smoothing", "tta_count")
@@ -27,6 +29,8 @@ def write_report(found: Found) -> Path:
     page = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True)
     page.filters["percent"] = lambda share: "–" if share is None else f"{100 * share:.2f} %"
     page.filters["with_se"] = lambda value, se: "–" if value is None else f"{value:.4f} ± {se:.4f}"
+    page.filters["name"] = member_name
+    page.filters["duration"] = duration
     metric = found.summary["metric"]
     curves = figures.search_curves(found)
     curves.savefig(found.search.picture, dpi=110)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,28 +16,33 @@ from analysis.ensemble.chosen import members_of, read_oof
 from analysis.ensemble.description import described
 from analysis.epochs import compare_epochs, load_fold_epochs
 from analysis.label_issues import write_label_issues
-from analysis.outcome import plan_and_outcome
+from analysis.outcome import cost, plan_and_outcome
 from search_spaces.edges import edges
 from trainables.comparison import paired
 from trainables.data.digits import TRUE_LABELS
 from trainables.data.folds import Folds
 from trainables.data.kaggle import ImageData
+from trainables.durations import duration
 from trainables.layout import SearchFolder, load_array, load_json, save_json
+from trainables.member import Member, member_name, member_test_probs, oof_pred_probs, promoted_members
 from trainables.scores import accuracy, accuracy_se, hits, score
-from trainables.trial import Trial, load_trials, oof_pred_probs, trial_test_probs
+from trainables.trial import Trial, load_trials
 
 
 def summarize(search: SearchFolder, data: ImageData, folds: Folds, wall_s: float) -> dict[str, Any]:
     """Everything that the report says, from the files of a search whose ensemble is predicted; writes summary.json."""
-    about, promoted = load_json(search.search), load_json(search.promoted)
+    about, promoted = load_json(search.search), promoted_members(search, folds.count)
     trials = {trial.number: trial for trial in load_trials(search)}
+    best = trials[promoted[0].trials[0]]
     truth = true_labels(data.root, data.test_ids)
     summary = {
-        "best_trial": _best_trial(search, trials[promoted[0]], truth),
-        "promoted": [_promoted(search, trials[number], data, folds, truth) for number in promoted],
+        "best_trial": _best_trial(search, best, truth),
+        "promotion": about["promotion"],
+        "cost": [{"trial": each.stored, **cost(search, trials, each)} for each in promoted],
+        "promoted": [_promoted(search, trials, member, data, folds, truth) for member in promoted],
         "view_mean": load_json(search.view_mean),
-        "ways": [row for number in promoted for row in _ways(search, trials[number], data, folds, about["metric"])],
-        "edges": [str(edge) for edge in edges(trials[promoted[0]].recipe.to_dict(), about["ranges"])],
+        "ways": [row for each in promoted for row in _ways(search, trials, each, data, folds, about["metric"])],
+        "edges": [str(edge) for edge in edges(best.recipe.to_dict(), about["ranges"])],
         "ensemble": {**load_json(search.ensemble), **_described(search, data, folds, about["metric"])},
         "denoised": [_denoised(search, row, data, folds, truth) for row in load_json(search.denoised)],
         "label_issues": write_label_issues(search, data),
@@ -66,11 +71,14 @@ def closing_lines(summary: dict[str, Any]) -> str:
     """What the terminal says at the end."""
     ensemble = summary["ensemble"]
     members = ", ".join(
-        f"{number:03d} x {weight:.2f}" for number, weight in zip(ensemble["members"], ensemble["weights"], strict=True)
+        f"{member_name(stored)} x {weight:.2f}"
+        for stored, weight in zip(ensemble["members"], ensemble["weights"], strict=True)
     )
+    epochs, seconds = (sum(row[name] for row in summary["cost"]) for name in ("epochs", "seconds"))
     lines = [
         f"ensemble   {ensemble['nested_accuracy']:.4f} ± {ensemble['nested_se']:.4f} out of fold, trials {members}",
         f"blend      {ensemble['method']}: {ensemble['chosen_because']}",
+        f"promotion  {summary['promotion']}: {epochs} epochs more, {duration(seconds)} of training",
     ]
     if "test_accuracy" in ensemble:
         best = summary["best_trial"]["test_accuracy"]
@@ -82,7 +90,8 @@ def closing_lines(summary: dict[str, Any]) -> str:
 
 def _described(search: SearchFolder, data: ImageData, folds: Folds, metric: str) -> dict[str, Any]:
     """The ensemble by fold, class and source, beside all that it was chosen from."""
-    candidates = [*load_json(search.promoted), *(row["trial"] for row in load_json(search.denoised))]
+    denoised = [Member.of(row["trial"], folds.count) for row in load_json(search.denoised)]
+    candidates = [*promoted_members(search, folds.count), *denoised]
     rows = folds.validated
     sources = None if data.sources is None else [data.sources[row] for row in rows]
     members = members_of(search, folds, candidates, data.labels)
@@ -120,16 +129,23 @@ def _best_trial(search: SearchFolder, trial: Trial, truth: NDArray[np.int64] | N
 
 
 def _promoted(
-    search: SearchFolder, trial: Trial, data: ImageData, folds: Folds, truth: NDArray[np.int64] | None
+    search: SearchFolder,
+    trials: Mapping[int, Trial],
+    member: Member,
+    data: ImageData,
+    folds: Folds,
+    truth: NDArray[np.int64] | None,
 ) -> dict[str, Any]:
-    probs = oof_pred_probs(search, trial.number, folds)
+    """`trial` is the one that answers, or by fold those that do; `recipe` is its or theirs likewise."""
+    probs = oof_pred_probs(search, member, folds)
+    recipes = [trials[number].recipe.to_dict() for number in member.trials]
     validated = folds.validated
     hit = hits(probs[validated], data.labels[validated])
     share, elsewhere = float(hit.mean()), float(hit[folds.fold_of[validated] != 0].mean())
-    by_fold = [_fold(probs, data.labels, folds, fold) for fold in range(folds.count)]
+    by_fold = [{"trial": number, **_fold(probs, data.labels, folds, fold)} for number, fold in member.pairs]
     row = {
-        "trial": trial.number,
-        "recipe": trial.recipe.to_dict(),
+        "trial": member.stored,
+        "recipe": recipes[0] if len(member.by_trial) == 1 else recipes,
         "cv_accuracy": share,
         "cv_se": accuracy_se(share, len(validated)),
         "cv_loss": float(np.average([each["loss"] for each in by_fold], weights=[each["images"] for each in by_fold])),
@@ -138,7 +154,7 @@ def _promoted(
         "unchosen_se": accuracy_se(elsewhere, len(validated) - by_fold[0]["images"]),
         "sources": _by_source(hit, data, validated),
     }
-    return row | _test_accuracy(search, trial.number, folds, truth)
+    return row | _test_accuracy(search, member, truth)
 
 
 def _denoised(
@@ -146,28 +162,29 @@ def _denoised(
 ) -> dict[str, Any]:
     """A denoised trial beside its origin: both scored on the labels as given, paired on the same images."""
     rows = folds.validated
-    plain, cleaned = (
-        hits(oof_pred_probs(search, number, folds)[rows], data.labels[rows]) for number in (row["origin"], row["trial"])
-    )
+    members = [Member.of(row[which], folds.count) for which in ("origin", "trial")]
+    plain, cleaned = (hits(oof_pred_probs(search, member, folds)[rows], data.labels[rows]) for member in members)
     ahead = paired(cleaned, plain)
     share = float(cleaned.mean())
     found = {**row, "cv_accuracy": share, "cv_se": accuracy_se(share, len(rows)), "ahead": ahead.behind, "se": ahead.se}
-    return found | _test_accuracy(search, row["trial"], folds, truth)
+    return found | _test_accuracy(search, members[1], truth)
 
 
-def _test_accuracy(
-    search: SearchFolder, number: int, folds: Folds, truth: NDArray[np.int64] | None
-) -> dict[str, float]:
-    """Of the mean of a trial's fold nets, where the truth is known and all of them predicted the test images."""
-    if truth is None or not all(search.trial(number).fold(f).test_probs.exists() for f in range(folds.count)):
+def _test_accuracy(search: SearchFolder, member: Member, truth: NDArray[np.int64] | None) -> dict[str, float]:
+    """Of the mean of a member's fold nets, where the truth is known and all of them predicted the test images."""
+    if truth is None or not all(search.trial(number).fold(f).test_probs.exists() for number, f in member.pairs):
         return {}
-    return {"test_accuracy": accuracy(trial_test_probs(search, number, folds.count), truth)}
+    return {"test_accuracy": accuracy(member_test_probs(search, member), truth)}
 
 
-def _ways(search: SearchFolder, trial: Trial, data: ImageData, folds: Folds, metric: str) -> list[dict[str, Any]]:
-    """The ways that the epochs of a promoted trial could answer."""
-    said = load_fold_epochs(search, trial.number, trial.recipe, data.labels, folds)
-    return [{"trial": trial.number} | row for row in compare_epochs(said, trial.recipe, metric)] if said else []
+def _ways(
+    search: SearchFolder, trials: Mapping[int, Trial], member: Member, data: ImageData, folds: Folds, metric: str
+) -> Iterator[dict[str, Any]]:
+    """The ways that the epochs of a member's trials could answer, each in its own folds."""
+    for number, answered in member.by_trial.items():
+        recipe = trials[number].recipe
+        said = load_fold_epochs(search, number, recipe, data.labels, folds, answered)
+        yield from ({"trial": number} | row for row in (compare_epochs(said, recipe, metric) if said else []))
 
 
 def _by_source(hit: NDArray[np.floating], data: ImageData, rows: NDArray[np.int64]) -> list[dict[str, Any]]:

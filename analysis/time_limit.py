@@ -69,6 +69,6 @@ class TimeLimit:
     def lines(self) -> list[str]:
         """How many images were answered in which way."""
         return [
-            f"{images} images by {views_by_trial(self._ensemble.numbers, way.views)}, {way.nets} nets each"
+            f"{images} images by {views_by_trial(self._ensemble.names, way.views)}, {way.nets} nets each"
             for way, images in self._images.items()
         ]

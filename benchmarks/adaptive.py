@@ -27,53 +27,53 @@ from trainables.comparison import paired
 from trainables.data.folds import Folds
 from trainables.data.kaggle import load_data
 from trainables.layout import SearchFolder, load_json
+from trainables.member import Member, member_nets, oof_pred_probs, promoted_members
 from trainables.predict import predict_images
 from trainables.scores import accuracy, hits
-from trainables.trial import oof_pred_probs, trial_nets
 
 
 def survivors(
-    probs: dict[int, np.ndarray], labels: np.ndarray, fold_of: np.ndarray, metric: str
-) -> tuple[list[int], int]:
+    probs: dict[Member, np.ndarray], labels: np.ndarray, fold_of: np.ndarray, metric: str
+) -> tuple[list[Member], int]:
     """Who is left when the folds are shown one by one, and how many trainings of a fold that leaves out."""
     left, saved, count = list(probs), 0, int(fold_of.max()) + 1
     for shown in range(2, count):
         rows = (fold_of > 0) & (fold_of < shown)
-        for number in ruled_out({n: probs[n][rows] for n in left}, labels[rows], metric):
-            left.remove(number)
+        for member in ruled_out({each: probs[each][rows] for each in left}, labels[rows], metric):
+            left.remove(member)
             saved += count - shown
     return left, saved
 
 
 def study(search: SearchFolder) -> dict[str, float]:
     """One search's figures."""
-    about, members = load_json(search.search), load_json(search.promoted)
+    about = load_json(search.search)
     data, folds = load_data(search.digits), Folds.load(search.folds)
-    probs = {number: oof_pred_probs(search, number, folds) for number in members}
+    members = promoted_members(search, folds.count)
+    probs = {member: oof_pred_probs(search, member, folds) for member in members}
     left, saved = survivors(probs, data.labels, folds.fold_of, about["metric"])
     truth = true_labels(data.root, data.test_ids)
     assert truth is not None
     row: dict[str, float] = {"members": len(members), "left": len(left), "saved": saved}
     row["trained"] = len(members) * (folds.count - 1)
     right = {}
-    for name, numbers in (("all", members), ("survivors", left)):
-        stacked = np.stack([probs[number] for number in numbers])
-        entrants = Members(tuple(map(str, numbers)), stacked, data.labels, folds.fold_of)
+    for name, entering in (("all", members), ("survivors", left)):
+        stacked = np.stack([probs[member] for member in entering])
+        entrants = Members(tuple(map(str, entering)), stacked, data.labels, folds.fold_of)
         right[name] = hits(nested(METHODS["greedy"], entrants, about["metric"], folds.seed), data.labels)
         row[f"nested {name}"] = float(right[name].mean())
         row[f"true {name}"] = accuracy(
-            _test_probs(search, numbers, select(stacked, data.labels, about["metric"])), truth
+            _test_probs(search, entering, select(stacked, data.labels, about["metric"])), truth
         )
     lost = paired(right["all"], right["survivors"])
     return row | {"lost": lost.behind, "lost_se": lost.se}
 
 
-def _test_probs(search: SearchFolder, numbers: Sequence[int], counts: Sequence[int]) -> np.ndarray:
+def _test_probs(search: SearchFolder, members: Sequence[Member], counts: Sequence[int]) -> np.ndarray:
     """The ensemble's: its members' fold nets predict here, since a search predicts with the chosen ones only."""
     paths = load_data(search.digits).test_paths
-    n_folds = load_json(search.search)["folds"]
-    chosen = [(number, count) for number, count in zip(numbers, counts, strict=True) if count]
-    means = [predict_images(trial_nets(search, n, n_folds), paths) for n, _ in chosen]
+    chosen = [(member, count) for member, count in zip(members, counts, strict=True) if count]
+    means = [predict_images(member_nets(search, member), paths) for member, _ in chosen]
     return blend_among(means, [count for _, count in chosen])
 
 

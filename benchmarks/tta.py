@@ -31,6 +31,7 @@ from trainables.data.images import PlainImages, plain_loader
 from trainables.data.kaggle import ImageData, load_data
 from trainables.data.skipped import load_skipped
 from trainables.layout import SearchFolder, load_json
+from trainables.member import promoted_members
 from trainables.predict import load_nets, looks
 from trainables.scores import goods_by_image, hits
 from trainables.view_means import MEANS, nested_means
@@ -49,16 +50,18 @@ class Study:
     rows: NDArray[np.int64]
 
 
-def studied(search: SearchFolder, data: ImageData, folds: Folds, number: int, sizes: list[int]) -> Study:
+def studied(
+    search: SearchFolder, data: ImageData, folds: Folds, number: int, answered: list[int], sizes: list[int]
+) -> Study:
     parts: list[dict[Kind, NDArray[np.float32]]] = []
     with bar(f"trial {number:03d}, folds", quiet=False) as update:
-        for fold in range(folds.count):
-            update(fold, folds.count)
+        for done, fold in enumerate(answered):
+            update(done, len(answered))
             ((net, recipe),) = load_nets([search.trial(number).fold(fold).weights])
             paths = [data.train_paths[row] for row in folds.split(fold)[1]]
             parts.append(_looked_at(net, recipe, paths, sizes or [recipe.plain_size]))
-        update(folds.count, folds.count)
-    rows = np.concatenate([folds.split(fold)[1] for fold in range(folds.count)])
+        update(len(answered), len(answered))
+    rows = np.concatenate([folds.split(fold)[1] for fold in answered])
     return Study(number, {kind: np.concatenate([part[kind] for part in parts], axis=1) for kind in parts[0]}, rows)
 
 
@@ -106,7 +109,8 @@ def main(arguments: list[str] | None = None) -> int:
         search = SearchFolder(asked.search.resolve())
         about, folds = load_json(search.search), Folds.load(search.folds)
         data = load_data(Path(about["data"]), load_skipped(search.skipped))
-        studies = [studied(search, data, folds, number, asked.sizes) for number in load_json(search.promoted)]
+        answered = [each for member in promoted_members(search, folds.count) for each in member.by_trial.items()]
+        studies = [studied(search, data, folds, *each, asked.sizes) for each in answered]
     except InputError as error:
         print(f"benchmarks.tta: {error}", file=sys.stderr)
         return 2

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from trainables.member import Member
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -65,10 +67,10 @@ def pace_of(rows: Sequence[Mapping[Any, Any]], scored: Collection[int], images: 
 
 
 @dataclass(frozen=True)
-class Member:
-    """A trial that is, or may be, promoted: what it still has to do."""
+class Remaining:
+    """What a member that is, or may be, promoted still has to do."""
 
-    number: int
+    member: Member
     training_s: tuple[float, ...]
     """Of each fold; 0 where it is trained to its end."""
     epochs: int
@@ -110,11 +112,11 @@ class Pipeline:
     """From task to task."""
     comparing: Comparing = Comparing()
 
-    def finishing_s(self, members: Sequence[Member]) -> float:
+    def finishing_s(self, members: Sequence[Remaining]) -> float:
         """Seconds of promotion, of comparing blends, and of prediction."""
         return self._tasks_s(members) + self.comparing.seconds(len(members))
 
-    def _tasks_s(self, members: Sequence[Member]) -> float:
+    def _tasks_s(self, members: Sequence[Remaining]) -> float:
         """A worker's start, every fold with a turnover, then the prediction, whose images the slots share evenly."""
         stages = [
             [m.training_s[fold] for m in members for fold in stage if m.training_s[fold]] for stage in self.stages
@@ -124,14 +126,14 @@ class Pipeline:
         spans += [sum(predicting) / self.slots + self.turnover_s] if predicting else []
         return self.start_s + sum(spans) if any(spans) else 0.0
 
-    def affordable(self, members: Sequence[Member], left_s: float) -> list[int]:
-        """The numbers of those that can be finished in `left_s` seconds, best first; the first one in any case.
+    def affordable(self, members: Sequence[Remaining], left_s: float) -> list[Member]:
+        """Those that can be finished in `left_s` seconds, best first; the first one in any case.
 
         One that is too slow is passed over, and those behind it may fit. Who costs nothing more fits always.
         """
         taken = list(members[:1])
-        for member in members[1:]:
-            free = self._tasks_s([*taken, member]) <= self._tasks_s(taken)
-            if free or self.finishing_s([*taken, member]) <= left_s:
-                taken.append(member)
-        return [member.number for member in taken]
+        for each in members[1:]:
+            free = self._tasks_s([*taken, each]) <= self._tasks_s(taken)
+            if free or self.finishing_s([*taken, each]) <= left_s:
+                taken.append(each)
+        return [each.member for each in taken]

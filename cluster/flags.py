@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from cluster.promotion import DIAGONAL, PROMOTIONS, Promotion
 from search_spaces import InputError, Space
 from search_spaces.kinds import DENOISES
 from search_spaces.recipe import TEXT_FIELDS
@@ -56,6 +57,12 @@ def _what_is_searched(add: Callable[..., object]) -> None:
     add("--trials", type=int, help="recipes to try (default: the space's)")
     add("--epochs", type=int, help="epochs of a whole training (default: the space's)")
     add("--promote", type=int, metavar="K", help="trials that earn all folds (default: the space's)")
+    add(
+        "--promotion",
+        choices=PROMOTIONS,
+        default=PROMOTIONS[0],
+        help="full: promoted trials train all folds; diagonal: another trial in each fold, at the cost of one on all",
+    )
     add("--adaptive", action="store_true", help="promote fold by fold, and drop whom the folds so far rule out")
     add(
         "--denoise",
@@ -139,7 +146,7 @@ def check_numbers(flags: argparse.Namespace, space: Space) -> None:
         problems.append(f"--gpus-per-trial must be a whole number above 1, got {flags.gpus_per_trial:g}")
     if flags.gpu_memory is not None and not 0 < flags.gpu_memory < math.inf:
         problems.append(f"--gpu-memory must be a number above 0, got {flags.gpu_memory:g}")
-    trials, promote = flags.trials or space.trials, flags.promote or space.promote
+    trials, promote = flags.trials or space.trials, promotion_of(flags, space).count
     counted = flags.trials or space.grid or not (flags.time_budget or flags.epoch_budget)
     if counted and promote > trials:
         problems.append(f"--promote must not exceed --trials, got --promote {promote} and --trials {trials}")
@@ -147,9 +154,23 @@ def check_numbers(flags: argparse.Namespace, space: Space) -> None:
         problems.append(f"--trials must be at most {MOST_TRIALS}, got {trials}")
     if flags.resume and flags.out is None:
         problems.append("--resume needs --out, the search to go on with")
-    problems += _denoise_problems(flags)
+    problems += [*_diagonal_problems(flags), *_denoise_problems(flags)]
     if problems:
         raise InputError("The flags of a search must keep their ranges:", problems)
+
+
+def promotion_of(flags: argparse.Namespace, space: Space) -> Promotion:
+    """Who trains which folds, by the flags or else by the space."""
+    count = 1 if flags.promotion == DIAGONAL else flags.promote or space.promote
+    return Promotion(flags.promotion, count, flags.folds)
+
+
+def _diagonal_problems(flags: argparse.Namespace) -> Iterator[str]:
+    """A diagonal is one member, with as many trials as there are folds, and no trial of it has two folds to compare."""
+    if flags.promotion == DIAGONAL and flags.promote is not None:
+        yield "--promotion diagonal excludes --promote: it takes one trial for each fold, as --folds says"
+    if flags.promotion == DIAGONAL and flags.adaptive:
+        yield "--promotion diagonal excludes --adaptive: its trials are each on another fold, and not compared"
 
 
 def _denoise_problems(flags: argparse.Namespace) -> Iterator[str]:

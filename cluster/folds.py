@@ -8,143 +8,117 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cluster.failures import Attempts, note_preemption
 from cluster.plan import Plan
-from cluster.promotion import best, ruled_out, standings
+from cluster.promotion import backbones, ruled_out
+from cluster.ranking import keep_probs_of_the_search, rank
 from cluster.resources import Resources
 from cluster.spending import Spending
 from cluster.tasks import check_tried_again, node_died, remote, until_done
 from cluster.tuner import SearchFailed
 from trainables.bar import bar
-from trainables.comparison import compare
 from trainables.data.place import DataPlace
-from trainables.layout import SearchFolder, load_array, load_json, save_array, save_json
-from trainables.scores import goods_by_image
+from trainables.layout import SearchFolder, load_array, save_json
+from trainables.member import Member, Pair, pairs_of
 from trainables.setting import Setting
 from trainables.train import train_in_search
 from trainables.trial import Trial, load_epochs, load_recipe
 
-_Pair = tuple[int, int]
-"""A trial and a fold."""
 
-
-def promote(plan: Plan, slots: Resources, spending: Spending, trials: list[Trial]) -> list[int]:
-    """Pick the best trials and train what they lack of all folds; returns their numbers, best first.
+def promote(plan: Plan, slots: Resources, spending: Spending, trials: list[Trial]) -> list[Member]:
+    """Pick the best trials and train what they lack of their folds; returns the ensemble's members, best first.
 
     Fold 0 is not trained again: a trial that ASHA stopped goes on from its checkpoint. The losers' weights go.
     With `--adaptive` the folds are trained one after the other, and members drop out between them (`ruled_out`). Whom
-    a time budget has no room for is left out.
+    a time budget has no room for is left out. Where a trial of a diagonal diverges, another one takes its fold.
     """
-    promoted = spending.afforded(_stand(plan, trials))
-    _keep_probs_of_the_search(plan, promoted)
-    _forget_losers(plan, trials)
-    members, dropped = promoted, {}
+    ranked = rank(plan, trials)
+    promoted = _promoted(plan, trials, ranked)
+    members, dropped = spending.afforded(promoted), dict[Member, int]()
+    keep_probs_of_the_search(plan, members)
+    _forget_losers(plan, trials, ranked, promoted)
     for folds in plan.stages:
         of_folds = f", folds {folds[0]}-{folds[-1]}" if plan.adaptive else ""
         train_folds(plan, slots, spending, members, folds, f"promotion{of_folds}")
-        members = whole(plan, members, folds.stop, "not promoted")
+        members = whole(plan, members, folds.stop, "replaced there" if plan.promotion.replaces else "not promoted")
         if not members:
+            if _promoted(plan, trials, ranked) != promoted:
+                return promote(plan, slots, spending, trials)
             raise SearchFailed("Every promoted trial diverged on some fold; try another --seed or a tamer space")
-        for number in _ruled_out(plan, members, folds.stop) if plan.adaptive else []:
-            members.remove(number)
-            dropped[number] = folds.stop
-    save_json(plan.search.promoted, members)
-    save_json(plan.search.dropped, [{"trial": number, "after_folds": count} for number, count in dropped.items()])
+        for member in _ruled_out(plan, members, folds.stop) if plan.adaptive else []:
+            members.remove(member)
+            dropped[member] = folds.stop
+    save_json(plan.search.promoted, [member.stored for member in members])
+    save_json(plan.search.dropped, [{"trial": each.stored, "after_folds": count} for each, count in dropped.items()])
     return members
 
 
-def _forget_losers(plan: Plan, trials: list[Trial]) -> None:
+def _promoted(plan: Plan, trials: list[Trial], ranked: list[int]) -> list[Member]:
+    """By the search's ranking, and by what has diverged in promotion so far."""
+    pairs = [(number, fold) for number in ranked for fold in range(plan.folds.count)]
+    return plan.promotion.members(ranked, backbones(trials), [pair for pair in pairs if _diverged(plan, *pair)])
+
+
+def _forget_losers(plan: Plan, trials: list[Trial], ranked: list[int], promoted: list[Member]) -> None:
     """By what the search decided: who is trained again after a loss of files may look worse than it was."""
-    ranked = [row["trial"] for row in load_json(plan.search.standings)]
-    gone = {*ranked[plan.promote :], *(trial.number for trial in trials if trial.status == "diverged")}
+    wanted = pairs_of(promoted, range(plan.folds.count))
     for trial in trials:
-        if trial.number in gone and trial.status != "cut":  # a greater budget may go on with it
+        ended = trial.number in ranked or trial.status == "diverged"
+        if ended and trial.status != "cut":  # a greater budget may go on with it
             for fold in range(plan.folds.count):  # of a longer search, one that was promoted may be a loser now
-                plan.store.forget(trial.number, fold)
+                if (trial.number, fold) not in wanted:
+                    plan.store.forget(trial.number, fold)
 
 
-def train_folds(plan: Plan, slots: Resources, spending: Spending, members: list[int], folds: range, title: str) -> None:
+def train_folds(
+    plan: Plan, slots: Resources, spending: Spending, members: list[Member], folds: range, title: str
+) -> None:
     """What the members lack of these folds. Where time runs out, those that are not whole by then are given up."""
-    pairs = [(number, fold) for number in members for fold in folds]
+    pairs = pairs_of(members, folds)
 
     def epochs_done() -> int:
         return sum(len(load_epochs(plan.search.trial(number).fold(fold))) for number, fold in pairs)
 
-    def given_up(left: list[_Pair]) -> list[_Pair]:
+    def given_up(left: list[Pair]) -> list[Pair]:
         spending.look()
-        done = [member for member in members if all(number != member for number, _ in left)]
+        done = [member for member in members if not {*member.pairs} & {*left}]
         wanted = done or members[:1]
-        return [pair for pair in left if pair[0] not in wanted] if spending.training_must_end(wanted) else []
+        kept = pairs_of(wanted, folds)
+        return [pair for pair in left if pair not in kept] if spending.training_must_end(wanted) else []
 
     with bar(f"{title}, epochs", plan.quiet) as update:
-        left = [(number, fold) for number, fold in pairs if not _is_trained(plan, number, fold)]
+        left = [pair for pair in pairs if not _is_trained(plan, *pair)]
         _run(plan, slots, left, lambda _done: update(epochs_done(), len(pairs) * plan.epochs), given_up)
 
 
-def _ruled_out(plan: Plan, members: list[int], count: int) -> list[int]:
+def _ruled_out(plan: Plan, members: list[Member], count: int) -> list[Member]:
     """Whom the first `count` folds rule out, fold 0 aside; after the last fold nothing is saved, and nobody is."""
     if count == plan.folds.count:
         return []
     rows = [plan.folds.split(fold)[1] for fold in range(1, count)]
     probs = {
-        number: np.concatenate([load_array(plan.search.trial(number).fold(f).pred_probs) for f in range(1, count)])
-        for number in members
+        member: np.concatenate([load_array(plan.search.trial(n).fold(f).pred_probs) for n, f in member.pairs[1:count]])
+        for member in members
     }
     out = ruled_out(probs, plan.data.labels[np.concatenate(rows)], plan.metric)
-    for number in out:
-        print(f"note: trial {number:03d} is ruled out after {count} of {plan.folds.count} folds")
+    for member in out:
+        print(f"note: trial {member} is ruled out after {count} of {plan.folds.count} folds")
     return out
-
-
-def _stand(plan: Plan, trials: list[Trial]) -> list[int]:
-    """Who is promoted, decided once: a promoted trial that goes on is no longer what was compared.
-
-    Anew where the search went on since: with trials that were not compared, or further than they were.
-    """
-    judged = standings(trials, plan.metric)
-    ranked = best(judged, len(judged))
-    stored = load_json(plan.search.standings) if plan.search.standings.exists() else []
-    known = {row["trial"]: row["epoch"] for row in stored}
-    if any(standing.epoch > known.get(standing.number, -1) for standing in judged):
-        labels = plan.data.labels[plan.folds.split(0)[1]]
-        probs = {number: _probs_of_the_search(plan, number) for number in ranked}
-        goods = {number: goods_by_image(plan.metric, each, labels) for number, each in probs.items()}
-        epochs = {standing.number: standing.epoch for standing in judged}
-        save_json(plan.search.standings, compare(ranked, epochs, goods, plan.promote))
-    rows = load_json(plan.search.standings)
-    for row in rows:
-        if row["cut_is_tie"] and not plan.quiet:
-            print(f"note: trial {row['trial']:03d} is not promoted, but tied with the last that is; see --promote")
-    return [row["trial"] for row in rows][: plan.promote]
-
-
-def _probs_of_the_search(plan: Plan, number: int) -> NDArray[np.floating]:
-    """Fold 0's probabilities when the search left a trial; a promoted one may have gone on since."""
-    folder = plan.search.trial(number).fold(0)
-    return load_array(folder.search_probs if folder.search_probs.exists() else folder.pred_probs)
-
-
-def _keep_probs_of_the_search(plan: Plan, promoted: list[int]) -> None:
-    for number in promoted:
-        folder = plan.search.trial(number).fold(0)
-        if not folder.search_probs.exists():
-            save_array(folder.search_probs, load_array(folder.pred_probs))
 
 
 def _run(
     plan: Plan,
     slots: Resources,
-    pairs: list[_Pair],
+    pairs: list[Pair],
     look: Callable[[int], None],
-    given_up: Callable[[list[_Pair]], list[_Pair]],
+    given_up: Callable[[list[Pair]], list[Pair]],
 ) -> None:
     """A task for each trial and fold, on what its recipe has a trial get, until all are done or given up."""
     attempts, setting = Attempts(), plan.setting(slots.usual)
     wanted = {pair: slots.of(load_recipe(plan.search.trial(pair[0]))) for pair in pairs}
 
-    def start(pair: _Pair) -> Any:
+    def start(pair: Pair) -> Any:
         cpus, gpus = wanted[pair].cpus, wanted[pair].gpus
         return remote(_train_fold, wanted[pair]).remote(plan.place, plan.search.path, setting.on(cpus, gpus), *pair)
 
@@ -160,7 +134,7 @@ def _run(
     )
 
 
-def _check_tried_again(plan: Plan, attempts: Attempts, error: Exception, pair: _Pair, since: float) -> None:
+def _check_tried_again(plan: Plan, attempts: Attempts, error: Exception, pair: Pair, since: float) -> None:
     """`SearchFailed` where a fold that failed is not to be tried again."""
     rows = load_epochs(plan.search.trial(pair[0]).fold(pair[1]))
     attempts.reached(pair, len(rows))
@@ -180,16 +154,20 @@ def _is_trained(plan: Plan, number: int, fold: int) -> bool:
     return trial.fold(fold).trained(load_recipe(trial))
 
 
-def whole(plan: Plan, members: list[int], count: int, fate: str) -> list[int]:
-    """Those that have a net for each of the first `count` folds; one that diverged is left out, and named."""
+def _diverged(plan: Plan, number: int, fold: int) -> bool:
+    epochs = load_epochs(plan.search.trial(number).fold(fold))
+    return bool(len(epochs) and epochs["diverged"].iloc[-1])
+
+
+def whole(plan: Plan, members: list[Member], count: int, fate: str) -> list[Member]:
+    """Those that have a net for each of the first `count` folds; a trial that diverged is named, with its `fate`."""
     found = []
-    for number in members:
-        folders = [plan.search.trial(number).fold(fold) for fold in range(count)]
-        lacking = [fold for fold in range(count) if not _is_trained(plan, number, fold)]
-        if lacking:
-            epochs = [load_epochs(folders[fold]) for fold in lacking]
-            why = "diverged" if any(len(each) and each["diverged"].iloc[-1] for each in epochs) else "had no time left"
-            print(f"note: trial {number:03d} {why} on fold {', '.join(map(str, lacking))} and is {fate}")
-        else:
-            found.append(number)
+    for member in members:
+        lacking = [pair for pair in member.pairs[:count] if not _is_trained(plan, *pair)]
+        for number in dict.fromkeys(number for number, _ in lacking):
+            folds = [fold for each, fold in lacking if each == number]
+            why = "diverged" if any(_diverged(plan, number, fold) for fold in folds) else "had no time left"
+            print(f"note: trial {number:03d} {why} on fold {', '.join(map(str, folds))} and is {fate}")
+        if not lacking:
+            found.append(member)
     return found

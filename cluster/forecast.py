@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from cluster.asha import goes_on
 from cluster.budget import makespan
-from cluster.promotion import Standing, best
+from cluster.promotion import Promotion, Standing, best
+from trainables.member import pairs_of
 
 _MOST_SEARCHES, _MOST_TRIALS = 300, 20_000
 """Simulated: so many searches, fewer where they have many trials, within two seconds or so."""
@@ -32,8 +33,9 @@ class Work:
 
     epochs: int
     rungs: tuple[int, ...]
-    promote: int
-    folds: int
+    promotion: Promotion
+    backbones: tuple[str, ...]
+    """Of each trial."""
     slots: int
     epoch_s: tuple[float, ...]
     """Of each trial, on one slot; there are as many trials as this is long. Where nothing is known, ratios count."""
@@ -132,16 +134,11 @@ def course(work: Work, rng: np.random.Generator) -> Course:
     standings = [
         Standing(number, epoch, goods[number, _judged_at(work, epoch)]) for number, epoch in enumerate(left_at)
     ]
-    promoted = best(standings, work.promote)
-    lacking = [
-        epochs for number in promoted for epochs in (work.epochs - left_at[number], *[work.epochs] * (work.folds - 1))
-    ]
-    fold_s = [
-        work.epoch_s[number] * epochs
-        for number, epochs in zip(_repeated(promoted, work.folds), lacking, strict=True)
-        if epochs
-    ]
-    predicting_s = sum(work.prediction_s[number] for number in _repeated(promoted, work.folds))
+    members = work.promotion.members(best(standings, trials), dict(enumerate(work.backbones)))
+    pairs = pairs_of(members, range(work.promotion.folds))
+    lacking = [work.epochs - (left_at[number] if fold == 0 else 0) for number, fold in pairs]
+    fold_s = [work.epoch_s[number] * epochs for (number, _), epochs in zip(pairs, lacking, strict=True) if epochs]
+    predicting_s = sum(work.prediction_s[number] for number, _ in pairs)
     arrived = tuple(sum(epoch >= rung for epoch in left_at) for rung in work.rungs)
     searching_s = sum(epoch * seconds for epoch, seconds in zip(left_at, work.epoch_s, strict=True))
     busy_s = searching_s + sum(fold_s) + predicting_s
@@ -160,10 +157,6 @@ def course(work: Work, rng: np.random.Generator) -> Course:
 
 def _side_by_side(tasks_s: Sequence[float], work: Work) -> float:
     return makespan([seconds + work.turnover_s for seconds in tasks_s], work.slots)
-
-
-def _repeated(numbers: Sequence[int], times: int) -> list[int]:
-    return [number for number in numbers for _ in range(times)]
 
 
 def _judged_at(work: Work, epoch: int) -> int:

@@ -13,7 +13,7 @@ from cluster.searcher import Proposals
 
 
 class Housekeeping(Callback):  # type: ignore[misc]
-    """After every trial that ends, at most `promote` of those that have ended keep their weights."""
+    """Of the trials that have ended, those keep their weights whose net of fold 0 may still be wanted."""
 
     def __init__(self, plan: Plan, proposals: Proposals) -> None:
         self._plan, self._proposals = plan, proposals
@@ -25,7 +25,7 @@ class Housekeeping(Callback):  # type: ignore[misc]
 
     def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
         """Ray tells the searcher first, so that its trials have the one that ended."""
-        lost = set(losers(self._proposals.ended, self._plan.promote, self._plan.metric))
+        lost = set(losers(self._proposals.ended, self._plan.promotion, self._plan.metric))
         for number in lost - self._gone:
             self._plan.store.forget(number, 0)
         self._gone |= lost

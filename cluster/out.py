@@ -27,7 +27,7 @@ def _check_resumable(search: SearchFolder) -> None:
         raise InputError(f"--resume: {search.path} holds no search; without --resume one is begun there")
     together(
         lambda: load_object(search.search, "trials", "space_hash", "code_hash", "libraries"),
-        lambda: search.standings.exists() and load_rows(search.standings, "trial", "epoch", "cut_is_tie"),
+        lambda: search.standings.exists() and load_rows(search.standings, "trial", "epoch", "promoted", "cut_is_tie"),
         lambda: search.denoised.exists() and load_rows(search.denoised, "trial"),
         lambda: search.micro_batches.exists() and load_object(search.micro_batches),
         lambda: search.spending.exists() and load_object(search.spending, "seconds", "ended_for", "cut"),

@@ -8,6 +8,7 @@ from statistics import mean
 from typing import Any
 
 from cluster.forecast import Forecast, Interval, Work, forecast
+from cluster.promotion import Promotion
 from search_spaces.recipe import Recipe
 from trainables.backbones import net_bytes
 from trainables.durations import duration
@@ -25,8 +26,7 @@ class Size:
 
     epochs: int
     rungs: tuple[int, ...]
-    promote: int
-    folds: int
+    promotion: Promotion
     train_images: int
     """Of one fold."""
     val_images: int
@@ -40,6 +40,7 @@ class Outlook:
     """Intervals for a number of trials on a number of slots."""
 
     trials: int
+    promotion: Promotion
     slots: int
     rungs: tuple[int, ...]
     forecast: Forecast
@@ -52,6 +53,7 @@ class Outlook:
         """What the report holds against what happened. Seconds are left out where nothing is known of them."""
         known = {
             "trials": self.trials,
+            "promotion": str(self.promotion),
             "slots": self.slots,
             "search_epochs": _pair(self.forecast.search_epochs),
             "promotion_epochs": [
@@ -85,8 +87,8 @@ def outlook(
     work = Work(
         size.epochs,
         size.rungs,
-        min(size.promote, len(recipes)),
-        size.folds,
+        size.promotion,
+        tuple(recipe.backbone for recipe in recipes),
         slots,
         epoch_s,
         prediction_s,
@@ -94,7 +96,8 @@ def outlook(
         pace_sd,
     )
     disk = _disk_bytes(size, recipes, slots)
-    return Outlook(len(recipes), slots, size.rungs, forecast(work), len(known) == len(times), disk, adaptive)
+    timed = len(known) == len(times)
+    return Outlook(len(recipes), size.promotion, slots, size.rungs, forecast(work), timed, disk, adaptive)
 
 
 def _seconds(recipe: Recipe, size: Size, throughputs: Mapping[Key, Throughput]) -> tuple[float, float] | None:
@@ -118,10 +121,10 @@ def _disk_bytes(size: Size, recipes: Sequence[Recipe], slots: int) -> int:
     of_fold = max(len(recipe.answering_epochs) for recipe in recipes)
     nets = net * of_fold
     kept = 2 * checkpoint + nets + size.epochs * size.val_images * size.classes * _FLOAT_BYTES
-    searching = (slots + size.promote + 1) * kept
-    promoting = size.promote * size.folds * kept
+    trainings = size.promotion.count * size.promotion.folds
+    searching, promoting = (slots + size.promotion.count + 1) * kept, trainings * kept
     views = size.largest_tta_count + 4  # each alone, and what else is kept of a fold's images
-    probs = len(recipes) * views * size.val_images + size.promote * size.folds * (
+    probs = len(recipes) * views * size.val_images + trainings * (
         views * size.val_images + (of_fold + 1) * size.test_images  # by net, and in the end by fold
     )
     return max(searching, promoting) + probs * size.classes * _FLOAT_BYTES

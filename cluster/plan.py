@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from cluster.asha import GRACE_EPOCHS, rung_epochs
 from cluster.budget import Budget
-from cluster.flags import SEARCHERS, check_numbers, command, set_fields
+from cluster.flags import SEARCHERS, check_numbers, command, promotion_of, set_fields
 from cluster.identity import check_resumed
 from cluster.out import check_out
 from cluster.preview import TRIALS_OF_A_BUDGET, measured_here, preview, resources_here
+from cluster.promotion import Promotion
 from cluster.resources import Slots, Wishes
 from cluster.snapshot import check_code, code_hash
 from cluster.store import Store, open_store
@@ -60,7 +61,7 @@ class Plan:
     budget: Budget
     imports_s: float
     """From the start of the process to the first line of its own work: how fast this machine is."""
-    promote: int
+    promotion: Promotion
     metric: str
     seed: int
     weights: Path | None
@@ -151,7 +152,7 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
         searcher=flags.searcher,
         budget=budget,
         imports_s=imports_s,
-        promote=flags.promote or space.promote,
+        promotion=promotion_of(flags, space),
         metric=flags.metric,
         seed=flags.seed,
         weights=flags.weights.resolve() if flags.weights else None,
@@ -222,12 +223,13 @@ def _check_not_denoised(recipes: Sequence[Recipe]) -> None:
 def _budget(flags: argparse.Namespace, space: Space) -> Budget:
     """What the search may cost; an epoch budget must have room for the promotion and something to choose from."""
     budget = Budget(seconds_of(flags.time_budget, "--time-budget") if flags.time_budget else None, flags.epoch_budget)
-    promote, epochs = flags.promote or space.promote, int(space.fields["epochs"])
-    least = promote * (flags.folds * epochs + GRACE_EPOCHS)
+    promotion, epochs = promotion_of(flags, space), int(space.fields["epochs"])
+    least = promotion.count * (promotion.folds * epochs + GRACE_EPOCHS)
     if budget.epochs is not None and budget.epochs < least:
         raise InputError(
             f"--epoch-budget must be at least {least}, got {budget.epochs}: promotion alone takes "
-            f"{promote} trials x {flags.folds} folds x {epochs} epochs (--promote, --folds, --epochs)"
+            f"{promotion.count} members x {promotion.folds} folds x {epochs} epochs "
+            "(--promotion, --promote, --folds, --epochs)"
         )
     return budget
 

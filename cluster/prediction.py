@@ -20,12 +20,10 @@ from trainables.answer import Partial, batch_size
 from trainables.bar import Update, bar
 from trainables.disk import sha256_of
 from trainables.layout import FoldFolder, save_array
+from trainables.member import Member, Pair
 from trainables.prediction import Prediction, predict_part
 from trainables.trial import load_recipe
 from trainables.view_means import mean_of_search
-
-FoldNet = tuple[int, int]
-"""A trial and a fold: one net, or the several whose mean answers."""
 
 _BATCHES_OF_A_SLOT = 8
 """Or more: an eighth of a slot's share, at most, is what another has less to do, or what goes with a lost machine."""
@@ -34,12 +32,12 @@ _Part = tuple[int, ...]
 """The first image of each of its batches."""
 
 
-def fold_nets(members: Sequence[int], folds: int, best_trial: int) -> list[FoldNet]:
-    """Those of the ensemble's members, and the best trial's first."""
-    return list(dict.fromkeys([*((number, fold) for number in members for fold in range(folds)), (best_trial, 0)]))
+def fold_nets(members: Sequence[Member], best: Member) -> list[Pair]:
+    """Those of the ensemble's members, and the best one's first."""
+    return list(dict.fromkeys([*(pair for member in members for pair in member.pairs), best.pairs[0]]))
 
 
-def predict_test(plan: Plan, slots: Resources, spending: Spending, wanted: Sequence[FoldNet]) -> None:
+def predict_test(plan: Plan, slots: Resources, spending: Spending, wanted: Sequence[Pair]) -> None:
     """Write the test predictions of these trials' folds that are not there yet.
 
     Each image is read once for all of them. What is predicted stays when the driver or a machine goes, and what is left
@@ -56,7 +54,7 @@ def predict_test(plan: Plan, slots: Resources, spending: Spending, wanted: Seque
     plan.store.forget_parts()
 
 
-def _begun(plan: Plan, lacking: Sequence[FoldNet]) -> tuple[Sequence[FoldNet], Prediction] | None:
+def _begun(plan: Plan, lacking: Sequence[Pair]) -> tuple[Sequence[Pair], Prediction] | None:
     """What an earlier driver began, if it was by all nets that are lacking, and they are what they were then."""
     for folder in plan.search.test_parts.glob("*"):
         about = Partial(folder).about()
@@ -68,7 +66,7 @@ def _begun(plan: Plan, lacking: Sequence[FoldNet]) -> tuple[Sequence[FoldNet], P
     return None
 
 
-def _begin(plan: Plan, lacking: Sequence[FoldNet], slot: Slots) -> tuple[Sequence[FoldNet], Prediction]:
+def _begin(plan: Plan, lacking: Sequence[Pair], slot: Slots) -> tuple[Sequence[Pair], Prediction]:
     """Anew, in a folder of its own: a worker that outlives its driver may still write what other nets say."""
     plan.store.forget_parts()
     images = int(plan.data.readable_tests.sum())
@@ -78,7 +76,7 @@ def _begin(plan: Plan, lacking: Sequence[FoldNet], slot: Slots) -> tuple[Sequenc
     return lacking, prediction
 
 
-def _prediction(plan: Plan, nets: Sequence[FoldNet], batch: int, name: str) -> Prediction:
+def _prediction(plan: Plan, nets: Sequence[Pair], batch: int, name: str) -> Prediction:
     search, data = plan.search, plan.data
     files = [file for net in nets for file in _folder(plan, net).nets(load_recipe(search.trial(net[0])))]
     readable = [path for path, there in zip(data.test_paths, data.readable_tests, strict=True) if there]
@@ -91,7 +89,7 @@ def _prediction(plan: Plan, nets: Sequence[FoldNet], batch: int, name: str) -> P
     )
 
 
-def _about(plan: Plan, nets: Sequence[FoldNet], prediction: Prediction) -> dict[str, Any]:
+def _about(plan: Plan, nets: Sequence[Pair], prediction: Prediction) -> dict[str, Any]:
     """What must be the same for a prediction to be gone on with, and its batch."""
     files = [plan.search.path / name for name in prediction.nets]
     hashes = [sha256_of(file) if file.exists() else None for file in files]
@@ -141,7 +139,7 @@ def _check_tried_again(
     check_tried_again(attempts, part, error, "A part of the prediction")
 
 
-def _write(plan: Plan, nets: Sequence[FoldNet], prediction: Prediction) -> None:
+def _write(plan: Plan, nets: Sequence[Pair], prediction: Prediction) -> None:
     """What each fold says of all test images; of one that cannot be read, how common the classes are."""
     of_fold = [len(load_recipe(plan.search.trial(number)).answering_epochs) for number, _ in nets]
 
@@ -158,5 +156,5 @@ def _write(plan: Plan, nets: Sequence[FoldNet], prediction: Prediction) -> None:
         save_array(_folder(plan, net).test_probs, each.astype(np.float32))
 
 
-def _folder(plan: Plan, net: FoldNet) -> FoldFolder:
+def _folder(plan: Plan, net: Pair) -> FoldFolder:
     return plan.search.trial(net[0]).fold(net[1])

@@ -70,8 +70,7 @@ def outlook_of(
     size = Size(
         plan.epochs,
         plan.rungs,
-        plan.promote,
-        plan.folds.count,
+        plan.promotion,
         len(train_rows),
         len(val_rows),
         len(plan.data.test_ids),
@@ -83,9 +82,10 @@ def outlook_of(
 
 
 def write_forecast(plan: Plan, found: Resources) -> None:
-    """For the report. A search that goes on keeps what was said at first, unless it is a longer one now."""
+    """For the report. A search that goes on keeps what was said at first, unless it is to do something else now."""
     path = plan.search.forecast
-    if plan.trials and not (path.exists() and load_json(path).get("trials") == plan.trials):
+    stored = load_json(path) if path.exists() else {}
+    if plan.trials and (stored.get("trials"), stored.get("promotion")) != (plan.trials, str(plan.promotion)):
         said = outlook_of(plan, plan.recipes(), found.usual.concurrent, plan.throughputs).to_dict()
         if plan.denoise != "none":
             said.pop("wall_s", None)  # it knows nothing of denoising
@@ -94,7 +94,7 @@ def write_forecast(plan: Plan, found: Resources) -> None:
 
 def preview(plan: Plan, gpus: int | None, price: float | None) -> str:
     """What the plan is, and where the number of trials is known, what it will come to."""
-    promotion = plan.promote * (plan.folds.count - 1) * plan.epochs
+    promotion = plan.promotion.count * (plan.folds.count - 1) * plan.epochs
     data = plan.data
     images = f"{len(data.image_ids)} images of {len(data.classes)} classes, {len(data.test_ids)} to predict"
     return "\n".join(
@@ -108,7 +108,7 @@ def preview(plan: Plan, gpus: int | None, price: float | None) -> str:
             f"{'' if plan.trials else ' as the budget allows'}, ASHA on {plan.metric} "
             f"(grace {GRACE_EPOCHS}, factor {REDUCTION_FACTOR}, rungs {', '.join(map(str, plan.rungs)) or 'none'})"
             + (f": at most {plan.trials * plan.epochs} epochs" if plan.trials else ""),
-            f"promotion  {plan.promote} trials to all folds: {promotion} epochs more",
+            f"promotion  {plan.promotion}: {promotion} epochs more",
             *_denoised(plan),
             *_expected(plan, gpus, price),
             f"code       {code_hash()}, the same for every trial on every node",
@@ -121,7 +121,7 @@ def _denoised(plan: Plan) -> list[str]:
     if plan.denoise == "none":
         return []
     folds = ", ".join(map(str, plan.denoise_folds))
-    epochs = plan.promote * len(plan.denoise_folds) * plan.epochs
+    epochs = plan.promotion.count * len(plan.denoise_folds) * plan.epochs
     return [
         f"denoise    {plan.denoise}: the promoted once more, rows cleaned, folds {folds}: {epochs} epochs more, "
         "which what is expected leaves out"

@@ -1,19 +1,27 @@
-"""Promotion: the pure rules for which trials earn all folds, and which of them stop earning more."""
+"""Promotion: the pure rules for which trials earn which folds, and who stops earning more."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
 
 from trainables.comparison import paired
+from trainables.member import Member, Pair
 from trainables.scores import Labels, Probs, goodness, goods_by_image
 from trainables.trial import Trial
+
+FULL, DIAGONAL = PROMOTIONS = ("full", "diagonal")
+"""The default first."""
 
 RULED_OUT_BEYOND = 2.58
 """Standard errors: 99 % for one comparison, since every member is looked at after every fold."""
 
 HELPS_BEYOND = 1.0
 """Standard errors: any second opinion moves a mix a little, a hopeless one too."""
+
+_T = TypeVar("_T", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,64 @@ class Standing:
     """The metric there, higher is better."""
 
 
+@dataclass(frozen=True)
+class Promotion:
+    """The rule for who trains which folds."""
+
+    kind: str
+    """One of `PROMOTIONS`."""
+    count: int
+    """Members of the ensemble: of full promotion as many trials, of a diagonal one."""
+    folds: int
+
+    def __str__(self) -> str:
+        if self.kind == DIAGONAL:
+            return f"{self.folds} trials, each backbone's best first, to one fold each"
+        return f"{self.count} trials to all {self.folds} folds"
+
+    @property
+    def replaces(self) -> bool:
+        """Whether another trial takes the fold where one diverged; else that one is out."""
+        return self.kind == DIAGONAL
+
+    def members(
+        self, ranked: Sequence[int], backbones: Mapping[int, str], diverged: Collection[Pair] = ()
+    ) -> list[Member]:
+        """Who answers in each fold, best member first; from the trials' numbers, best first, and their backbones.
+
+        Full: each of the `count` best trials in all folds. Diagonal: another trial in each fold (`diagonal`); nothing
+        where every trial diverged on some fold.
+        """
+        if self.kind == FULL:
+            return [Member.of(number, self.folds) for number in ranked[: self.count]]
+        trials = diagonal(turns(ranked, backbones), self.folds, diverged)
+        return [Member(trials)] if trials else []
+
+
+def turns(ranked: Sequence[int], backbones: Mapping[int, str]) -> list[int]:
+    """In which order trials take the folds of a diagonal: the best of each backbone, best first, then all others so.
+
+    What differs most errs apart most, so different backbones come first; the best trial of all comes first anyway.
+    """
+    first = {backbones[number]: number for number in reversed(ranked)}.values()
+    return [*(number for number in ranked if number in first), *(number for number in ranked if number not in first)]
+
+
+def diagonal(order: Sequence[int], folds: int, diverged: Collection[Pair] = ()) -> tuple[int, ...]:
+    """The trial of each fold: the first trial of the order has fold 0, the second fold 1, and so on.
+
+    With fewer trials than folds they begin again from the first. A trial that diverged on its fold is replaced there,
+    and the other folds stay as they are: by the one that comes `folds` places later in the order, else by another one
+    beyond the first `folds`, else by any that did not diverge there. Empty where a fold has nobody.
+    """
+    found: list[int] = []
+    for fold in range(folds):
+        own = order[fold % len(order) :: folds] if order else ()
+        willing = (number for number in (*own, *order[folds:], *order) if (number, fold) not in diverged)
+        found += islice(willing, 1)
+    return tuple(found) if len(found) == folds else ()
+
+
 def best(standings: Sequence[Standing], count: int) -> list[int]:
     """The numbers of the `count` best trials, best first: who got furthest, then who was best there.
 
@@ -37,33 +103,39 @@ def best(standings: Sequence[Standing], count: int) -> list[int]:
     return [standing.number for standing in ranked[:count]]
 
 
-def ruled_out(pred_probs: Mapping[int, Probs], labels: Labels, metric: str) -> list[int]:
-    """The members that the folds so far already rule out, by number, from probabilities (N, K) of the same N images.
+def ruled_out(pred_probs: Mapping[_T, Probs], labels: Labels, metric: str) -> list[_T]:
+    """The members that the folds so far already rule out, from each one's probabilities (N, K) of the same N images.
 
     Ruled out is who is behind the leader by more than 2.58 standard errors of the paired difference, and whose
     even mix with the leader is not ahead of it by one either: an ensemble may want a member that is worse alone. The
     images should be of folds that chose nobody. The leader always stays.
     """
-    goods = {number: goods_by_image(metric, probs, labels) for number, probs in pred_probs.items()}
-    leader = max(goods, key=lambda number: float(goods[number].mean()))
+    goods = {member: goods_by_image(metric, probs, labels) for member, probs in pred_probs.items()}
+    leader = max(goods, key=lambda member: float(goods[member].mean()))
     out = []
-    for number, probs in pred_probs.items():
-        difference = paired(goods[leader], goods[number])
+    for member, probs in pred_probs.items():
+        difference = paired(goods[leader], goods[member])
         gain = paired(goods_by_image(metric, (pred_probs[leader] + probs) / 2, labels), goods[leader])
         if difference.behind > RULED_OUT_BEYOND * difference.se and gain.behind <= HELPS_BEYOND * gain.se:
-            out.append(number)
+            out.append(member)
     return out
 
 
-def losers(trials: Sequence[Trial], promote: int, metric: str) -> list[int]:
-    """The trials that have ended and cannot be promoted any more, whatever those do that have not.
+def losers(trials: Sequence[Trial], promotion: Promotion, metric: str) -> list[int]:
+    """The trials that have ended and whose net of fold 0 nobody will want, whatever those do that have not.
 
     A further trial moves nobody up. One that failed is tried again, and one that a budget cut may go on: no losers yet.
     """
-    kept = best(standings(trials, metric), promote)
+    judged = standings(trials, metric)
+    kept = {member.trials[0] for member in promotion.members(best(judged, len(judged)), backbones(trials))}
     return [t.number for t in trials if t.status in ("finished", "stopped", "diverged") and t.number not in kept]
 
 
 def standings(trials: Sequence[Trial], metric: str) -> list[Standing]:
     """The judged trials; diverged and failed ones have no standing."""
     return [Standing(t.number, t.epoch, goodness(metric, t.last(metric))) for t in trials if t.judged]
+
+
+def backbones(trials: Sequence[Trial]) -> dict[int, str]:
+    """Of each trial, by number."""
+    return {trial.number: trial.recipe.backbone for trial in trials}

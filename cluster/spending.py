@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import isclose
 from statistics import median
 from typing import Any
@@ -13,11 +13,13 @@ import psutil
 from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial as RayTrial
 
-from cluster.budget import Budget, Comparing, Member, Pipeline, pace_of
+from cluster.budget import Budget, Comparing, Pace, Pipeline, Remaining, pace_of
 from cluster.plan import Plan
 from cluster.promotion import Standing, best
 from cluster.resources import Resources
+from search_spaces.recipe import Recipe
 from trainables.layout import load_array, load_json, save_json
+from trainables.member import Member
 from trainables.scores import goodness, score
 from trainables.throughput import answer_views
 from trainables.trial import load_epochs, load_recipe, load_trial, load_trials
@@ -37,7 +39,7 @@ _MARGIN = 1.03
 """Folds side by side were up to 7 % slower than the trial's own epochs had been, and up to 2 % faster."""
 
 _PROMOTION_AT_MOST = 0.5
-"""Share of a time budget beyond which fewer trials are promoted, so that there is something to choose from."""
+"""Share of a time budget beyond which fewer members are promoted, so that there is something to choose from."""
 
 _TOLERANCE = 0.025
 """Share of a time budget by which an estimate may miss before a promoted trial is given up."""
@@ -62,14 +64,15 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         self._started = psutil.Process().create_time()
         self._saved = 0.0
         self._standings: dict[int, Standing] = {}
+        self._backbones: dict[int, str] = {}
         self._epochs = 0
         self._ready: dict[int, float] = {}
         self._turnovers: list[float] = []
         self._running: set[int] = set()
         self._most_running = 1
         self._counted: dict[int, int] = {}
-        self._first: list[Member] = []
-        self._expected: list[Member] = []
+        self._first: list[Remaining] = []
+        self._expected: list[Remaining] = []
         self._at_once: dict[int, int] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -126,25 +129,24 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
             cut = ", ".join(f"{int(number):03d} after {epoch} epochs" for number, epoch in self._cut.items())
             print(f"note: the budget ends the search; it cut trial {cut}")
 
-    def afforded(self, promoted: Sequence[int]) -> list[int]:
-        """Those of the promoted trials that can be trained on all folds in what is left of the time, best first."""
+    def afforded(self, promoted: Sequence[Member]) -> list[Member]:
+        """Those of the promoted that can be trained on all folds in what is left of the time, best first."""
         if self._plan.budget.seconds is None:
             return list(promoted)
-        members = [self._member(number) for number in promoted]
+        remaining = [self._remaining(member) for member in promoted]
         left_s = self._left_s() + _TOLERANCE * self._plan.budget.seconds
-        taken = self._pipeline(members).affordable(members, left_s)
-        for number in promoted:
-            if number not in taken:
-                print(f"note: trial {number:03d} is not promoted: its folds would take longer than the time budget")
+        taken = self._pipeline(remaining).affordable(remaining, left_s)
+        for member in promoted:
+            if member not in taken:
+                print(f"note: trial {member} is not promoted: its folds would take longer than the time budget")
         return taken
 
-    def training_must_end(self, promoted: Sequence[int]) -> bool:
+    def training_must_end(self, promoted: Sequence[Member]) -> bool:
         """Whether what is left of the time is wanted for predicting with what is trained, and for the report."""
         if self._plan.budget.seconds is None:
             return False
-        members = [self._member(number) for number in promoted]
         trained = (0.0,) * self._plan.folds.count
-        predicting = [Member(each.number, trained, 0, each.prediction_s) for each in members]
+        predicting = [replace(self._remaining(member), training_s=trained, epochs=0) for member in promoted]
         return self._left_s() < self._pipeline(predicting).finishing_s(predicting) - self._start_s
 
     # Ray Tune's side.
@@ -204,14 +206,22 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
 
     def _stands(self, number: int, epoch: int, value: float) -> None:
         self._standings[number] = Standing(number, epoch, goodness(self._plan.metric, value))
+        if number not in self._backbones:
+            self._backbones[number] = load_recipe(self._plan.search.trial(number)).backbone
 
     def _estimate(self) -> None:
         """Who would be promoted now, and who is about to take their place; what they cost."""
         if not self._plan.budget:
             return
-        first = best(list(self._standings.values()), self._plan.promote)
-        self._first = [self._member(number) for number in first]
-        self._expected = [self._member(number) for number in self._with_challengers(first)[: self._plan.promote]]
+        ranked = best(list(self._standings.values()), len(self._standings))
+        self._first = self._promoted(ranked)
+        wanted = {number for each in self._first for number in each.member.trials}
+        order = self._with_challengers([number for number in ranked if number in wanted])
+        self._expected = self._promoted(list(dict.fromkeys([*order, *ranked])))
+
+    def _promoted(self, ranked: Sequence[int]) -> list[Remaining]:
+        """What is to be done for those that are promoted of the trials in this order."""
+        return [self._remaining(member) for member in self._plan.promotion.members(ranked, self._backbones)]
 
     def _with_challengers(self, first: Sequence[int]) -> list[int]:
         """Each running trial beyond the last rung before those that it is ahead of: it may take their place.
@@ -243,12 +253,13 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         budget_s = self._plan.budget.seconds
         most_s = min(_PROMOTION_AT_MOST * budget_s, left_s + _TOLERANCE * budget_s)
         taken = self._pipeline(self._expected).affordable(self._expected, most_s)
-        members = [member for member in self._expected if member.number in taken]
+        members = [each for each in self._expected if each.member in taken]
         return _STOPPING_S + _MARGIN * self._pipeline(members).finishing_s(members)
 
-    def _pipeline(self, members: Sequence[Member]) -> Pipeline:
+    def _pipeline(self, members: Sequence[Remaining]) -> Pipeline:
         """As many at once as could run of the one that takes most; where machines are still to come, as many as ran."""
-        slots = min((self._at_once[member.number] for member in members), default=self._slots.concurrent)
+        trials = {number for each in members for number in each.member.trials}
+        slots = min((self._at_once[number] for number in trials), default=self._slots.concurrent)
         if self._slots.can_grow:
             slots = min(slots, self._most_running)
         return Pipeline(slots, self._plan.stages, self._start_s, self._turnover_s, self._comparing())
@@ -273,35 +284,39 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
                 return True
         if budget.epochs is None:
             return False
-        unknown = max(0, self._plan.promote - len(self._standings))  # trials that are still to be found
-        reserved = sum(member.epochs for member in self._first) + unknown * self._plan.folds.count * self._plan.epochs
+        unknown = self._plan.promotion.count - len(self._first)  # members that are still to be found
+        reserved = sum(each.epochs for each in self._first) + unknown * self._plan.folds.count * self._plan.epochs
         return self._epochs + reserved + slots >= budget.epochs  # what runs now may still end its epoch
 
     def _is_warm(self) -> bool:
         """Whether the leader is past its first epoch, which warms a worker up and says too much of what is to come."""
-        return self._standings[self._first[0].number].epoch >= min(2, self._plan.epochs)
+        return self._standings[self._first[0].member.trials[0]].epoch >= min(2, self._plan.epochs)
 
     def _left_s(self) -> float:
         assert self._plan.budget.seconds is not None
         return self._plan.budget.seconds - self.seconds() - _CLOSING * self._plan.imports_s
 
-    def _member(self, number: int) -> Member:
-        """What a trial still has to do, by its rows on fold 0."""
-        plan, trial = self._plan, self._plan.search.trial(number)
-        recipe = load_recipe(trial)
+    def _remaining(self, member: Member) -> Remaining:
+        """What a member still has to do, at the pace of its trials' rows on fold 0."""
+        plan = self._plan
+        recipes = {number: load_recipe(plan.search.trial(number)) for number in member.by_trial}
+        paces = {number: self._pace(number, recipe) for number, recipe in recipes.items()}
+        training_s, prediction_s, epochs = [], [], 0
+        for number, fold in member.pairs:
+            folder, recipe, pace = plan.search.trial(number).fold(fold), recipes[number], paces[number]
+            left = range(len(load_epochs(folder)) + 1, recipe.epochs + 1)
+            answer_s = pace.view_s * answer_views(recipe, *map(len, plan.folds.split(0)))
+            training_s.append(pace.training_s(left, plan.scored_epochs) + answer_s * bool(left))
+            epochs += len(left)
+            if not folder.test_probs.exists():
+                views = recipe.tta_count * len(recipe.answering_epochs)
+                prediction_s.append(len(plan.data.test_ids) * views * pace.view_s)
+        return Remaining(member, tuple(training_s), epochs, tuple(prediction_s))
+
+    def _pace(self, number: int, recipe: Recipe) -> Pace:
         self._at_once[number] = self._slots.of(recipe).concurrent
-        folders = [trial.fold(fold) for fold in range(plan.folds.count)]
-        rows = [load_epochs(folder).to_dict("records") for folder in folders]
-        pace = pace_of(rows[0], plan.scored_epochs, len(plan.folds.split(0)[1]), recipe.tta_count)
-        left = [range(len(done) + 1, recipe.epochs + 1) for done in rows]
-        net_s = len(plan.data.test_ids) * recipe.tta_count * pace.view_s * len(recipe.answering_epochs)
-        answer_s = pace.view_s * answer_views(recipe, *map(len, plan.folds.split(0)))
-        return Member(
-            number,
-            tuple(pace.training_s(each, plan.scored_epochs) + answer_s * bool(each) for each in left),
-            sum(map(len, left)),
-            tuple(net_s for folder in folders if not folder.test_probs.exists()),
-        )
+        rows = load_epochs(self._plan.search.trial(number).fold(0)).to_dict("records")
+        return pace_of(rows, self._plan.scored_epochs, len(self._plan.folds.split(0)[1]), recipe.tta_count)
 
     def _save(self) -> None:
         self._saved = time.monotonic()

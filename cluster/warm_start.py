@@ -23,8 +23,8 @@ def warmed(space: Space, out: Path) -> Space:
         raise InputError(f"--warm-start: {out} holds no search whose trials were compared ({search.standings.name})")
     if space.grid:
         raise InputError(f"--warm-start: the grid {space.name!r} tries every recipe anyway")
-    count = load_object(search.search, "promote", "fold_hash")["promote"]
-    best = [load_recipe(search.trial(row["trial"])) for row in load_rows(search.standings, "trial")[:count]]
+    rows = load_rows(search.standings, "trial", "promoted")
+    best = [load_recipe(search.trial(row["trial"])) for row in rows if row["promoted"]]
     taken = tuple({k: v for k, v in recipe.to_dict().items() if k not in _OWN} for recipe in best)
     return replace(space, known_good=(*taken, *space.known_good))
 

@@ -230,7 +230,7 @@ def weights(*names: str) -> Broken:
 def warm(damage: Callable[[SearchFolder], object], *words: object) -> Broken:
     def broken(place: Place) -> object:
         other = place.begun().path.rename(place.root / "OTHER")
-        rows = [{"trial": 0, "epoch": 1, "cut_is_tie": False}]
+        rows = [{"trial": 0, "epoch": 1, "promoted": True, "cut_is_tie": False}]
         save_json(SearchFolder(other).standings, rows)
         damage(SearchFolder(other))
         return "--warm-start", other, *words
@@ -304,6 +304,14 @@ REFUSED: dict[str, tuple[Broken, str]] = {
     "a GPU without memory": (flags("--gpu-memory", 0), "--gpu-memory must be a number above 0, got 0"),
     "seed too large": (flags("--seed", 2**40), "seed must be in [0, 2147483647], got 1099511627776"),
     "promote beyond trials": (flags("--promote", 3), "--promote must not exceed --trials"),
+    "a diagonal of so many": (
+        flags("--promotion", "diagonal", "--promote", 2),
+        "--promotion diagonal excludes --promote: it takes one trial for each fold",
+    ),
+    "an adaptive diagonal": (
+        flags("--promotion", "diagonal", "--adaptive"),
+        "--promotion diagonal excludes --adaptive",
+    ),
     "unknown metric": (flags("--metric", "loss"), "argument --metric: invalid choice: 'loss'"),
     "unknown answer to bad images": (flags("--bad-images", "drop"), "argument --bad-images: invalid choice: 'drop'"),
     "unknown way to denoise": (flags("--denoise", "flip"), "argument --denoise: invalid choice: 'flip'"),

@@ -22,8 +22,8 @@ from search_spaces import InputError, Recipe
 from trainables.data.folds import Folds
 from trainables.data.kaggle import load_data
 from trainables.layout import SearchFolder, load_array, load_json
+from trainables.member import Member, oof_pred_probs
 from trainables.scores import METRICS, accuracy
-from trainables.trial import oof_pred_probs
 
 ROOT = Path(__file__).parent.parent
 LEAVES = ROOT.parent / "shared" / "data"
@@ -59,7 +59,7 @@ def test_out_of_fold_predictions_are_whole_and_are_the_numbers(finished_search: 
     summary, oof = load_json(search.summary), read_csv(search.oof)
     assert summary["fold_hash"] == folds.hash
     for row in summary["promoted"]:
-        probs = oof_pred_probs(search, row["trial"], folds)
+        probs = oof_pred_probs(search, Member.of(row["trial"], 3), folds)
         assert np.isfinite(probs).all()
         np.testing.assert_allclose(probs.sum(1), 1, atol=1e-5)
         assert accuracy(probs, oof["label"].to_numpy()) == pytest.approx(row["cv_accuracy"])
@@ -114,7 +114,7 @@ def test_numbers_of_other_folds_do_not_mix(finished_search: Path, tmp_path: Path
     metrics = search.trial(number).fold(2).metrics
     metrics.write_text(metrics.read_text().replace(folds.hash, "0123456789abcdef"))
     with pytest.raises(InputError, match=r"fold 2 has 0123456789abcdef"):
-        oof_pred_probs(search, number, folds)
+        oof_pred_probs(search, Member.of(number, 3), folds)
 
 
 def test_the_report_says_how_sure_it_is(finished_search: Path) -> None:

@@ -7,7 +7,7 @@ the same images has a smaller one, since most images are right or wrong for both
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,27 +39,30 @@ def paired(better: NDArray[np.floating], other: NDArray[np.floating]) -> Differe
 
 
 def compare(
-    ranked: Sequence[int], epochs: Mapping[int, int], goods: Mapping[int, NDArray[np.floating]], promote: int
+    ranked: Sequence[int],
+    epochs: Mapping[int, int],
+    goods: Mapping[int, NDArray[np.floating]],
+    promoted: Collection[int],
 ) -> list[dict[str, Any]]:
     """One row a trial, in the order of `ranked`: how far behind the first it is, and whether the cut was a tie.
 
     Only trials that ended at the same epoch are compared; for the others `behind` is None. `cut_is_tie` marks the
-    trials below the first `promote` whose difference from the last of those is a tie.
+    trials that are not among the `promoted` and whose difference from the last of those is a tie.
     """
-    first, last = ranked[0], ranked[min(promote, len(ranked)) - 1]
+    first, last = ranked[0], [number for number in ranked if number in promoted][-1]
     rows = []
-    for place, number in enumerate(ranked):
+    for number in ranked:
         to_first = paired(goods[first], goods[number]) if epochs[number] == epochs[first] else None
         to_last = paired(goods[last], goods[number]) if epochs[number] == epochs[last] else None
         rows.append(
             {
                 "trial": number,
                 "epoch": epochs[number],
-                "promoted": place < promote,
+                "promoted": number in promoted,
                 "behind": to_first.behind if to_first else None,
                 "behind_se": to_first.se if to_first else None,
                 "tied_with_first": bool(to_first and to_first.tied),
-                "cut_is_tie": place >= promote and bool(to_last and to_last.tied),
+                "cut_is_tie": number not in promoted and bool(to_last and to_last.tied),
             }
         )
     return rows

@@ -1,18 +1,14 @@
-"""A trial as its folder tells it: recipe, epochs, how it ended, its out-of-fold predictions. No torch, no Ray."""
+"""A trial as its folder tells it: recipe, epochs, how it ended. No torch, no Ray."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from search_spaces.errors import InputError
 from search_spaces.recipe import Recipe
-from trainables.data.folds import Folds
-from trainables.layout import FoldFolder, SearchFolder, TrialFolder, load_array, load_object
+from trainables.layout import FoldFolder, SearchFolder, TrialFolder, load_object
 
 STATUSES = ("finished", "stopped", "cut", "diverged", "failed", "unfinished")
 """Finished: all its epochs. Stopped: by ASHA. Cut: by the end of the search's budget.
@@ -86,55 +82,3 @@ def load_trial(search: SearchFolder, number: int) -> Trial:
 def load_trials(search: SearchFolder) -> list[Trial]:
     """All trials of a search, by number."""
     return [load_trial(search, number) for number in search.trial_numbers()]
-
-
-def oof_pred_probs(search: SearchFolder, number: int, folds: Folds) -> NDArray[np.float64]:
-    """Out-of-fold probabilities (N, K) of a promoted trial: each row by the one net that did not see it.
-
-    Rows that no fold validates are NaN. Predictions made on other folds are an `InputError`.
-    """
-    folder = search.trial(number)
-    check_fold_hashes(folder, folds)
-    return folds.placed([load_array(folder.fold(fold).pred_probs) for fold in range(folds.count)])
-
-
-def oof_view_probs(search: SearchFolder, number: int, folds: Folds) -> NDArray[np.float32]:
-    """Out-of-fold probabilities (views, n, K) of a promoted trial's validated rows, by each test-time view alone."""
-    folder = search.trial(number)
-    check_fold_hashes(folder, folds)
-    parts = [load_array(folder.fold(fold).view_probs) for fold in range(folds.count)]
-    views = min(len(part) for part in parts)
-    rows = np.concatenate([folds.split(fold)[1] for fold in range(folds.count)])
-    probs: NDArray[np.float32] = np.concatenate([part[:views] for part in parts], axis=1)[:, np.argsort(rows)]
-    return probs
-
-
-def check_fold_hashes(folder: TrialFolder, folds: Folds) -> None:
-    """Refuse a trial some of whose numbers were measured on other data or other folds, and say which."""
-    hashes = {f"fold {fold}": _fold_hash(folder.fold(fold)) for fold in range(folds.count)}
-    differing = [f"{name} has {each}" for name, each in hashes.items() if each not in (None, folds.hash)]
-    if differing:
-        raise InputError(
-            f"The numbers of {folder.path} are not of the folds {folds.hash}, and mix with none:", differing
-        )
-
-
-def _fold_hash(folder: FoldFolder) -> str | None:
-    epochs = load_epochs(folder)
-    return str(epochs["fold_hash"].iloc[-1]) if len(epochs) else None
-
-
-def trial_nets(search: SearchFolder, number: int, n_folds: int) -> list[Path]:
-    """The weight files of a promoted trial whose mean answers, of all folds, each as often as any other."""
-    folder = search.trial(number)
-    recipe = load_recipe(folder)
-    return [net for fold in range(n_folds) for net in folder.fold(fold).nets(recipe)]
-
-
-def trial_test_probs(search: SearchFolder, number: int, n_folds: int) -> NDArray[np.float64]:
-    """Test probabilities (n, K) of a promoted trial: the mean of its fold nets."""
-    folder = search.trial(number)
-    probs: NDArray[np.float64] = np.mean(
-        [load_array(folder.fold(fold).test_probs) for fold in range(n_folds)], axis=0, dtype=np.float64
-    )
-    return probs

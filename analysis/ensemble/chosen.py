@@ -22,19 +22,19 @@ from trainables.comparison import paired
 from trainables.data.folds import Folds
 from trainables.data.kaggle import ImageData
 from trainables.layout import SearchFolder, load_json, load_object, save_json, write_whole
+from trainables.member import Member, ensemble_members, member_test_probs
 from trainables.scores import accuracy, accuracy_se, hits, score
-from trainables.trial import trial_test_probs
 
 
 def choose(
-    search: SearchFolder, data: ImageData, folds: Folds, promoted: list[int], metric: str, quiet: bool = True
+    search: SearchFolder, data: ImageData, folds: Folds, candidates: list[Member], metric: str, quiet: bool = True
 ) -> dict[str, Any]:
-    """Choose how the promoted trials are blended; writes oof.csv and ensemble.json and returns the latter's content.
+    """Choose how the candidates are blended; writes oof.csv and ensemble.json and returns the latter's content.
 
     What was chosen from the same predictions is not chosen again.
     """
-    decide_mean(search, folds, promoted, data.labels, metric)
-    members = members_of(search, folds, promoted, data.labels)
+    decide_mean(search, folds, candidates, data.labels, metric)
+    members = members_of(search, folds, candidates, data.labels)
     digest = f"{members.digest}-{metric}-{folds.seed}"
     stored = load_json(search.ensemble) if search.ensemble.exists() and search.oof.exists() else {}
     if stored.get("digest") == digest:
@@ -42,17 +42,17 @@ def choose(
         return kept
     choice = compare_methods(members, metric, folds.seed, quiet)
     blend = METHODS[choice.method](members.pred_probs, members.labels, metric, folds.seed)
-    weights = blend.weights if isinstance(blend, Weighted) else equal(len(promoted)).weights
-    chosen = [(number, weight) for number, weight in zip(promoted, weights, strict=True) if weight]
+    weights = blend.weights if isinstance(blend, Weighted) else equal(len(candidates)).weights
+    chosen = [(member.stored, weight) for member, weight in zip(candidates, weights, strict=True) if weight]
     ensemble = {
         "method": choice.method,
         "chosen_because": choice.because,
-        "members": [number for number, _ in chosen],
+        "members": [stored for stored, _ in chosen],
         "weights": [weight for _, weight in chosen],
         "metric": metric,
         "seed": folds.seed,
         **scores_of(choice, members),
-        "ahead_of": _ahead_of(choice, members, promoted),
+        "ahead_of": _ahead_of(choice, members, candidates),
         "fold_hash": folds.hash,
         "digest": digest,
     }
@@ -62,12 +62,12 @@ def choose(
     return ensemble
 
 
-def members_of(search: SearchFolder, folds: Folds, numbers: Sequence[int], labels: NDArray[np.integer]) -> Members:
-    """The trials' predictions of the rows that some fold validates; `labels` are of all rows. Trials whose numbers are
-    of other folds are an `InputError`."""
+def members_of(search: SearchFolder, folds: Folds, members: Sequence[Member], labels: NDArray[np.integer]) -> Members:
+    """Their predictions of the rows that some fold validates; `labels` are of all rows. Members whose numbers are of
+    other folds are an `InputError`."""
     rows = folds.validated
-    pred_probs = np.stack([answers(search, number, folds)[rows] for number in numbers])
-    return Members(tuple(f"{number:03d}" for number in numbers), pred_probs, labels[rows], folds.fold_of[rows])
+    pred_probs = np.stack([answers(search, member, folds)[rows] for member in members])
+    return Members(tuple(map(str, members)), pred_probs, labels[rows], folds.fold_of[rows])
 
 
 def scores_of(choice: Choice, members: Members) -> dict[str, Any]:
@@ -85,11 +85,11 @@ def scores_of(choice: Choice, members: Members) -> dict[str, Any]:
     }
 
 
-def _ahead_of(choice: Choice, members: Members, promoted: Sequence[int]) -> list[dict[str, Any]]:
+def _ahead_of(choice: Choice, members: Members, candidates: Sequence[Member]) -> list[dict[str, Any]]:
     nested_hits = hits(choice.honest_probs, members.labels)
     return [
-        {"trial": number, **asdict(paired(nested_hits, hits(own, members.labels)))}
-        for number, own in zip(promoted, members.pred_probs, strict=True)
+        {"trial": member.stored, **asdict(paired(nested_hits, hits(own, members.labels)))}
+        for member, own in zip(candidates, members.pred_probs, strict=True)
     ]
 
 
@@ -119,7 +119,7 @@ def blend_of(search: SearchFolder) -> Blend:
     stored = _stored(search)
     if stored["method"] in WEIGHTED:
         return Weighted(tuple(stored["weights"]))
-    members = _stored_members(search, stored)
+    members = _stored_members(search)
     return METHODS[stored["method"]](members.pred_probs, members.labels, stored["metric"], stored["seed"])
 
 
@@ -128,7 +128,7 @@ def cross_fitted_blend_of(search: SearchFolder) -> Blend:
     stored = _stored(search)
     if stored["method"] in WEIGHTED:
         return Weighted(tuple(stored["weights"]))
-    return cross_fitted(METHODS[stored["method"]], _stored_members(search, stored), stored["metric"], stored["seed"])
+    return cross_fitted(METHODS[stored["method"]], _stored_members(search), stored["metric"], stored["seed"])
 
 
 def _stored(search: SearchFolder) -> dict[str, Any]:
@@ -140,11 +140,11 @@ def _stored(search: SearchFolder) -> dict[str, Any]:
     return stored
 
 
-def _stored_members(search: SearchFolder, stored: dict[str, Any]) -> Members:
+def _stored_members(search: SearchFolder) -> Members:
     folds = Folds.load(search.folds)
     labels = np.full(len(folds.fold_of), -1, dtype=np.int64)
     labels[folds.validated] = oof_labels(search, folds)
-    return members_of(search, folds, stored["members"], labels)
+    return members_of(search, folds, ensemble_members(search, folds.count), labels)
 
 
 def oof_labels(search: SearchFolder, folds: Folds) -> NDArray[np.int64]:
@@ -164,8 +164,8 @@ def oof_labels(search: SearchFolder, folds: Folds) -> NDArray[np.int64]:
 
 def ensemble_test_probs(search: SearchFolder) -> NDArray[np.float64]:
     """The ensemble's test probabilities (n, K), from its members' fold predictions."""
-    members, n_folds = load_object(search.ensemble, "members")["members"], load_json(search.folds)["count"]
-    return blend_of(search)(np.stack([trial_test_probs(search, number, n_folds) for number in members]))
+    members = ensemble_members(search, load_json(search.folds)["count"])
+    return blend_of(search)(np.stack([member_test_probs(search, member) for member in members]))
 
 
 def submission(image_ids: Sequence[str], pred_probs: NDArray[np.floating]) -> str:

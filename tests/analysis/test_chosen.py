@@ -15,6 +15,7 @@ from search_spaces import InputError, Recipe
 from trainables.data.folds import Folds, make_folds
 from trainables.data.kaggle import ImageData
 from trainables.layout import SearchFolder, load_array, load_json, save_array, save_json
+from trainables.member import Member, ensemble_members
 from trainables.scores import METRICS, accuracy
 
 N, K, METRIC = 150, 3, METRICS[0]
@@ -57,8 +58,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "compare_methods", partial(compare_methods, methods=methods))
 
 
-def chosen(search: SearchFolder, data: ImageData, promoted: list[int] | None = None) -> dict[str, object]:
-    return choose(search, data, Folds.load(search.folds), promoted or [3, 5, 8], METRIC)
+def members(*stored: int | list[int]) -> list[Member]:
+    return [Member.of(each, 3) for each in stored]
+
+
+def chosen(search: SearchFolder, data: ImageData, *stored: int | list[int]) -> dict[str, object]:
+    return choose(search, data, Folds.load(search.folds), members(*(stored or (3, 5, 8))), METRIC)
 
 
 def test_what_is_written_is_what_is_returned(search: SearchFolder, data: ImageData) -> None:
@@ -85,9 +90,9 @@ def test_the_same_predictions_are_not_chosen_from_twice(
     first = chosen(search, data)
     assert chosen(search, data) == first
     assert len(calls) == 1
-    chosen(search, data, [5, 3])  # a search that went on promotes others
+    chosen(search, data, 5, 3)  # a search that went on promotes others
     search.oof.unlink()
-    chosen(search, data, [5, 3])
+    chosen(search, data, 5, 3)
     assert len(calls) == 3
 
 
@@ -111,9 +116,23 @@ def test_every_method_is_brought_back(
 
 
 def test_one_member_is_the_ensemble(search: SearchFolder, data: ImageData) -> None:
-    ensemble = chosen(search, data, [5])
+    ensemble = chosen(search, data, 5)
     assert (ensemble["method"], ensemble["members"], ensemble["weights"]) == ("mean", [5], [1.0])
     assert ensemble["nested_accuracy"] == ensemble["oof_accuracy"]
+
+
+def test_a_diagonal_answers_with_another_trial_s_net_in_each_fold(search: SearchFolder, data: ImageData) -> None:
+    ensemble = chosen(search, data, [3, 8, 5])
+    assert (ensemble["members"], ensemble["weights"]) == ([[3, 8, 5]], [1.0])
+    assert ensemble_members(search, 3) == members([3, 8, 5])
+    own = [search.trial(number).fold(fold) for fold, number in enumerate((3, 8, 5))]
+    folds, oof = Folds.load(search.folds), pd.read_csv(search.oof)[["p0", "p1", "p2"]].to_numpy()
+    for fold, folder in enumerate(own):
+        np.testing.assert_allclose(oof[folds.split(fold)[1]], load_array(folder.pred_probs))
+    tests = np.mean([load_array(folder.test_probs) for folder in own], axis=0)
+    np.testing.assert_allclose(ensemble_test_probs(search), tests)
+    beside_another = chosen(search, data, [3, 8, 5], 5)
+    assert [row["trial"] for row in beside_another["ahead_of"]] == [[3, 8, 5], 5]
 
 
 def test_other_folds_and_twins_are_refused(search: SearchFolder, data: ImageData) -> None:
@@ -140,13 +159,13 @@ def test_what_cannot_be_brought_back_says_why(search: SearchFolder, data: ImageD
 
 
 def test_the_description_is_by_fold_source_and_class(search: SearchFolder, data: ImageData) -> None:
-    members = module.members_of(search, Folds.load(search.folds), [3, 8], data.labels)
-    told = described(members, members.pred_probs[0], METRIC, 0, data.classes, data.sources)
+    two = module.members_of(search, Folds.load(search.folds), members(3, 8), data.labels)
+    told = described(two, two.pred_probs[0], METRIC, 0, data.classes, data.sources)
     assert [row["class"] for row in told["classes"]] == ["a", "b", "c"]
     assert {row["source"]: row["images"] for row in told["sources"]} == {"2019": 50, "2020": 100}
     for rows in (told["folds"], told["classes"], told["sources"]):
         assert sum(row["images"] for row in rows) == N
         assert all(row["accuracy"] == row["members"][0] > row["members"][1] for row in rows)
     right = sum(row["accuracy"] * row["images"] for row in told["classes"]) / N
-    assert right == pytest.approx(accuracy(members.pred_probs[0], data.labels))
+    assert right == pytest.approx(accuracy(two.pred_probs[0], data.labels))
     assert told["members_by_fold"]["behind"] < 0  # where one of two knows nothing, anything is better than their mean

@@ -134,9 +134,10 @@ def test_a_fold_that_lost_an_epoch_is_left_out(tmp_path: Path) -> None:
             save_array(folder.epoch_probs(epoch), right(epoch + number))
     save_array(search.trial(7).fold(1).soup_probs, right(9))
     labels = np.zeros(20, np.int64)
-    assert len(load_fold_epochs(search, 7, RECIPE, labels, folds)) == 2
+    assert len(load_fold_epochs(search, 7, RECIPE, labels, folds, [0, 1])) == 2
+    assert len(load_fold_epochs(search, 7, RECIPE, labels, folds, [1])) == 1
     search.trial(7).fold(0).epoch_probs(2).unlink()
-    (left,) = load_fold_epochs(search, 7, RECIPE, labels, folds)
+    (left,) = load_fold_epochs(search, 7, RECIPE, labels, folds, [0, 1])
     assert [int((probs.argmax(1) == 0).sum()) for probs in left.epochs] == [2, 3, 4, 5, 6]
     assert left.soup is not None
     assert left.not_averaged is None

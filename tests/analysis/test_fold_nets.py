@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from analysis.fold_nets import FoldNets
+from search_spaces.errors import InputError
 from search_spaces.recipe import Recipe
 from trainables.data.folds import Folds
-from trainables.layout import SearchFolder, save_json
+from trainables.layout import SearchFolder, load_json, save_json
 
 USUAL = {"backbone": "test_resnet", "image_size": 32, "batch_size": 8, "learning_rate": 0.01, "epochs": 4}
 
@@ -34,7 +35,8 @@ def test_every_net_that_answers_is_named(members: FoldNets) -> None:
         "005/fold0/epoch003.safetensors", "005/fold0/weights.safetensors",
         "005/fold1/epoch003.safetensors", "005/fold1/weights.safetensors",
     ]  # fmt: skip
-    assert members.own_views == (2, 1)
+    assert members.names == ["003", "005"]
+    assert members.own_counts == (2, 2, 1, 1, 1, 1)
 
 
 def test_folds_are_given_up_with_all_their_nets(members: FoldNets) -> None:
@@ -51,3 +53,28 @@ def test_each_member_answers_by_the_mean_of_the_nets_that_looked(members: FoldNe
     assert members.answer(probs)[0, 0] == pytest.approx(0.25 * 0.1 + 0.75 * 0.3)
     probs[:2] = np.nan
     assert members.answer(probs)[0, 0] == pytest.approx(0.3)
+
+
+def test_the_folds_of_a_diagonal_count_alike_however_many_nets_they_have(members: FoldNets) -> None:
+    """Trial 3 answers in fold 0 by one net and two views, trial 5 in fold 1 by two nets and one view each."""
+    stored = load_json(members.search.ensemble)
+    save_json(members.search.ensemble, {**stored, "members": [[3, 5]], "weights": [1.0], "method": "mean"})
+    diagonal = FoldNets.load(members.search)
+    assert diagonal.names == ["003/005"]
+    assert [path.relative_to(members.search.trials).as_posix() for path in diagonal.nets] == [
+        "003/fold0/weights.safetensors", "005/fold1/epoch003.safetensors", "005/fold1/weights.safetensors",
+    ]  # fmt: skip
+    assert diagonal.own_counts == (2, 1, 1)
+    assert diagonal.counts((3,)) == (3, 3, 3)
+    assert diagonal.counts((3,), nets=1) == (3, 0, 0)
+    probs = np.array([[[share, 1 - share]] for share in (0.1, 0.6, 0.8)])
+    assert diagonal.answer(probs)[0, 0] == pytest.approx((0.1 + 0.7) / 2)
+    probs[0] = np.nan
+    assert diagonal.answer(probs)[0, 0] == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize("stored", [3, "3", [[3]], [[3, 5, 5]], [["3", 5]], [None]])
+def test_what_is_no_list_of_members_says_so(members: FoldNets, stored: object) -> None:
+    save_json(members.search.ensemble, {**load_json(members.search.ensemble), "members": stored})
+    with pytest.raises(InputError, match=r"ensemble.json: members must be a list of trials' numbers, or of 2 of them"):
+        FoldNets.load(members.search)

@@ -5,16 +5,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.outcome import plan_and_outcome
+from analysis.outcome import cost, plan_and_outcome
 from search_spaces.recipe import Recipe
 from trainables.layout import SearchFolder, save_json
+from trainables.member import Member
 from trainables.trial import Trial
 
 RECIPE = Recipe(backbone="test_resnet", image_size=32, batch_size=8, learning_rate=0.01, epochs=4)
 
 
 def trial(number: int, status: str, epochs: int) -> Trial:
-    return Trial(number, RECIPE, status, pd.DataFrame({"val_loss": [1.0] * epochs}))
+    return Trial(number, RECIPE, status, pd.DataFrame({"val_loss": [1.0] * epochs, "seconds": [3.0] * epochs}))
 
 
 def test_each_line_says_whether_it_came_true(tmp_path: Path) -> None:
@@ -28,11 +29,11 @@ def test_each_line_says_whether_it_came_true(tmp_path: Path) -> None:
     for fold, epochs in ((0, 4), (1, 4)):
         path = search.trial(0).fold(fold).metrics
         path.parent.mkdir(parents=True)
-        pd.DataFrame({"epoch": range(epochs)}).to_csv(path)
+        pd.DataFrame({"epoch": range(epochs), "seconds": 3.0}).to_csv(path)
     said = {"search_epochs": [8, 10], "promotion_epochs": [5, 6], "stopped": {"2": [0.5, 0.7]}, "wall_s": [60, 120]}
     save_json(search.forecast, said)
     save_json(search.spending, {"seconds": 90})
-    rows = {row["what"]: (row["actual"], row["inside"]) for row in plan_and_outcome(search, trials, [0])}
+    rows = {row["what"]: (row["actual"], row["inside"]) for row in plan_and_outcome(search, trials, [Member.of(0, 2)])}
     assert rows == {
         "epochs of the search": (9, True),
         "epochs of promotion": (4, False),
@@ -43,3 +44,16 @@ def test_each_line_says_whether_it_came_true(tmp_path: Path) -> None:
 
 def test_nothing_was_foretold_where_a_budget_decides(tmp_path: Path) -> None:
     assert plan_and_outcome(SearchFolder(tmp_path), {}, []) == []
+
+
+def test_a_member_costs_what_the_search_had_not_trained(tmp_path: Path) -> None:
+    """Trial 0 was stopped after two of four epochs; of trial 1 a diagonal wants fold 1 alone."""
+    search = SearchFolder(tmp_path)
+    trials = {0: trial(0, "stopped", 2), 1: trial(1, "finished", 4)}
+    for number in (0, 1):
+        for fold in (0, 1):
+            path = search.trial(number).fold(fold).metrics
+            path.parent.mkdir(parents=True)
+            pd.DataFrame({"epoch": range(4), "seconds": 3.0 + number}).to_csv(path)
+    assert cost(search, trials, Member.of(0, 2)) == {"epochs": 2 + 4, "seconds": 6 * 3.0}
+    assert cost(search, trials, Member((0, 1))) == {"epochs": 2 + 4, "seconds": 2 * 3.0 + 4 * 4.0}

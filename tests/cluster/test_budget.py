@@ -1,6 +1,7 @@
 """What a search may cost, and when its trials must end so that what follows ends in time."""
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cluster.budget import Budget, Comparing, Member, Pace, Pipeline, makespan, pace_of
+from cluster.budget import Budget, Comparing, Pace, Pipeline, Remaining, makespan, pace_of
 from cluster.flags import read_flags
 from cluster.plan import Plan, make_plan
 from cluster.resources import Resources, Slots
@@ -17,6 +18,7 @@ from cluster.spending import Spending
 from search_spaces import InputError
 from trainables.durations import seconds_of
 from trainables.layout import load_json, save_array, save_json, write_whole
+from trainables.member import Member
 from trainables.scores import score
 from trainables.trial import load_trial
 
@@ -82,49 +84,57 @@ def test_the_epoch_that_warms_up_is_not_the_pace() -> None:
     assert pace_of(rows, {5}, 50, 2).epoch_s == 5.0
 
 
+def remaining(number: int, training_s: tuple[float, ...], epochs: int, prediction_s: tuple[float, ...]) -> Remaining:
+    return Remaining(Member.of(number, len(training_s)), training_s, epochs, prediction_s)
+
+
+def numbers(members: Sequence[Member]) -> list[object]:
+    return [member.stored for member in members]
+
+
 def test_what_follows_is_a_start_then_folds_then_images_that_are_shared_evenly() -> None:
-    member = Member(0, (10.0, 20.0, 20.0, 0.0), 50, (3.0, 3.0))
+    member = remaining(0, (10.0, 20.0, 20.0, 0.0), 50, (3.0, 3.0))
     together, one_by_one = (range(4),), (range(2), range(2, 3), range(3, 4))
     assert Pipeline(1, together, 5.0, 1.0).finishing_s([member]) == 5 + 53 + (6 + 1)
     assert Pipeline(2, together, 5.0, 1.0).finishing_s([member]) == 5 + (11 + 21) + (3 + 1)
     assert Pipeline(3, together, 5.0, 1.0).finishing_s([member]) == 5 + 21 + (2 + 1)
     assert Pipeline(3, one_by_one, 5.0, 1.0).finishing_s([member]) == 5 + 21 + 21 + 3, "adaptive promotion waits"
-    assert Pipeline(2, together, 5.0, 1.0).finishing_s([Member(0, (0.0,) * 4, 0, ())]) == 0
+    assert Pipeline(2, together, 5.0, 1.0).finishing_s([remaining(0, (0.0,) * 4, 0, ())]) == 0
 
 
 def test_who_is_too_slow_is_passed_over_but_never_the_first() -> None:
-    members = [Member(7, (50.0,), 5, ()), Member(3, (500.0,), 5, ()), Member(4, (40.0,), 5, ())]
+    members = [remaining(7, (50.0,), 5, ()), remaining(3, (500.0,), 5, ()), remaining(4, (40.0,), 5, ())]
     alone = Pipeline(1, (range(1),), 0.0, 0.0)
-    assert alone.affordable(members, 100.0) == [7, 4]
-    assert alone.affordable(members, 10.0) == [7]
-    assert alone.affordable(members, 1000.0) == [7, 3, 4]
+    assert numbers(alone.affordable(members, 100.0)) == [7, 4]
+    assert numbers(alone.affordable(members, 10.0)) == [7]
+    assert numbers(alone.affordable(members, 1000.0)) == [7, 3, 4]
 
 
 def test_who_is_whole_costs_nothing_and_is_never_dropped() -> None:
     """A finished search that is resumed has no time left, and nothing to do either."""
-    whole = [Member(number, (0.0, 0.0), 0, ()) for number in (7, 3)]
+    whole = [remaining(number, (0.0, 0.0), 0, ()) for number in (7, 3)]
     pipeline = Pipeline(2, (range(2),), 5.0, 1.0)
-    assert pipeline.affordable(whole, -60.0) == [7, 3]
-    assert pipeline.affordable([Member(7, (0.0, 9.0), 5, ()), whole[1]], -60.0) == [7, 3]
-    assert pipeline.affordable([*whole, Member(4, (9.0, 0.0), 5, ())], -60.0) == [7, 3]
+    assert numbers(pipeline.affordable(whole, -60.0)) == [7, 3]
+    assert numbers(pipeline.affordable([remaining(7, (0.0, 9.0), 5, ()), whole[1]], -60.0)) == [7, 3]
+    assert numbers(pipeline.affordable([*whole, remaining(4, (9.0, 0.0), 5, ())], -60.0)) == [7, 3]
 
 
 def test_what_comparing_blends_takes_is_reserved_but_for_one_member() -> None:
-    one, other = Member(7, (50.0,), 5, ()), Member(3, (50.0,), 5, ())
+    one, other = remaining(7, (50.0,), 5, ()), remaining(3, (50.0,), 5, ())
     pipeline = Pipeline(1, (range(1),), 0.0, 0.0, Comparing(4.0, 3.0))
     assert pipeline.finishing_s([one]) == 50
     assert pipeline.finishing_s([one, other]) == 100 + 4 + 2 * 3
-    assert pipeline.affordable([one, other], 109.0) == [7]
-    assert pipeline.affordable([one, other], 110.0) == [7, 3]
-    trained = Member(3, (0.0,), 0, ())
-    assert pipeline.affordable([one, trained], 0.0) == [7, 3], "what is trained is blended"
+    assert numbers(pipeline.affordable([one, other], 109.0)) == [7]
+    assert numbers(pipeline.affordable([one, other], 110.0)) == [7, 3]
+    trained = remaining(3, (0.0,), 0, ())
+    assert numbers(pipeline.affordable([one, trained], 0.0)) == [7, 3], "what is trained is blended"
 
 
 # A search whose trials report by hand.
 
 
 def plan_with(stripes: Path, out: Path, *budget: str) -> Plan:
-    flags = ["--data", str(stripes), "--folds", "2", "--out", str(out), "--quiet", "--epochs", "6", "--promote", "2"]
+    flags = ["--data", str(stripes), "--folds", "2", "--out", str(out), "--quiet", "--epochs", "6"]
     made = make_plan(read_flags([*flags, *budget]))
     assert made is not None
     return made
@@ -151,6 +161,10 @@ def report(
     spending.on_trial_result(0, [], fake, rows[-1])
 
 
+def promoted(plan: Plan, *trials: int) -> list[Member]:
+    return [Member.of(number, plan.folds.count) for number in trials]
+
+
 def test_an_epoch_budget_keeps_what_promotion_takes(stripes: Path, tmp_path: Path) -> None:
     """Two promoted trials take 24 epochs, of which fold 0's are the search's own."""
     plan = plan_with(stripes, tmp_path / "OUT", "--epoch-budget", "40")
@@ -170,8 +184,27 @@ def test_an_epoch_budget_keeps_what_promotion_takes(stripes: Path, tmp_path: Pat
     assert spent + 1 + still_to_come == 40, "the epoch that runs when the search ends may still be counted"
 
 
+def test_an_epoch_budget_keeps_what_a_diagonal_takes(stripes: Path, tmp_path: Path) -> None:
+    """One fold of each of two trials, of which the best one's is the search's own: half of two promoted trials."""
+    plan = plan_with(stripes, tmp_path / "OUT", "--epoch-budget", "40", "--promotion", "diagonal")
+    spending = Spending(plan, Resources(Slots(1, 1, 0.0)))
+    spending.open_search()
+    assert [each.epochs for each in spending._first] == []
+    for epoch in range(1, 7):
+        report(plan, spending, 0, epoch)
+    report(plan, spending, 1, 1)
+    (first,) = spending._first
+    assert (first.member.trials, first.epochs) == ((0, 1), 6)
+    assert first.training_s[0] == 0 < 6 * 2.0 <= first.training_s[1]
+    spent = 7
+    while not spending.stop_all():
+        spent += 1
+        report(plan, spending, 2 + (spent - 8) // 2, 1 + spent % 2)
+    assert spent + 1 + 6 == 40
+
+
 def test_too_small_an_epoch_budget_is_refused(stripes: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"--epoch-budget must be at least 28, got 27: .* 2 trials x 2 folds x 6"):
+    with pytest.raises(InputError, match=r"--epoch-budget must be at least 28, got 27: .* 2 members x 2 folds x 6"):
         plan_with(stripes, tmp_path / "OUT", "--epoch-budget", "27")
 
 
@@ -213,11 +246,11 @@ def test_a_small_time_budget_promotes_fewer_and_searches_longer(
         assert not spending.stop_all()
         clock += 10.0
         report(plan, spending, spent // 6, spent % 6 + 1, seconds=10.0)
-    assert spending.afforded([0, 1]) == [0], "120 s do not fit in 100"
+    assert spending.afforded(promoted(plan, 0, 1)) == promoted(plan, 0), "120 s do not fit in 100"
     clock += 40.0
     report(plan, spending, 2, 1, seconds=10.0)
     assert spending.stop_all()
-    assert spending.afforded([0, 1]) == [0]
+    assert spending.afforded(promoted(plan, 0, 1)) == promoted(plan, 0)
 
 
 @pytest.mark.parametrize(
@@ -237,8 +270,8 @@ def test_who_is_about_to_take_a_place_is_paid_for(
         spending.on_trial_complete(0, [], ended)
     for epoch in range(1, 4):
         report(plan, spending, 2, epoch, value, seconds=20.0)
-    assert [member.number for member in spending._first] == [0, 1]
-    assert [member.number for member in spending._expected] == expected
+    assert [each.member.stored for each in spending._first] == [0, 1]
+    assert [each.member.stored for each in spending._expected] == expected
 
 
 def test_where_every_trial_diverges_the_budget_itself_is_the_end(stripes: Path, tmp_path: Path) -> None:
@@ -279,11 +312,11 @@ def test_a_trial_too_costly_for_what_is_left_does_not_end_the_search(
     assert not spending.stop_all()
     for epoch in range(1, 5):
         report(plan, spending, 2, epoch, value=0.55, seconds=30.0)
-    assert [member.number for member in spending._expected] == [0, 2]
+    assert [each.member.stored for each in spending._expected] == [0, 2]
     assert not spending.stop_all(), "100 s are left, and trial 2 alone takes 240 s"
     clock += 70.0
     assert spending.stop_all()
-    assert spending.afforded([0, 2, 1]) == [0, 1], "30 s are left, and 10 s of tolerance"
+    assert spending.afforded(promoted(plan, 0, 2, 1)) == promoted(plan, 0, 1), "30 s are left, and 10 s of tolerance"
 
 
 def test_who_is_cut_is_worth_its_last_whole_epoch(stripes: Path, tmp_path: Path) -> None:

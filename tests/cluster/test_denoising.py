@@ -1,6 +1,7 @@
 """`--denoise` on disk: who judges a row, what a denoised trial's folder holds, what a resume leaves alone."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,8 @@ from search_spaces import Recipe
 from trainables.data.folds import Folds
 from trainables.data.kaggle import ImageData, load_data
 from trainables.layout import SearchFolder, load_json, save_array, save_json, write_whole
-from trainables.trial import load_recipe, oof_pred_probs
+from trainables.member import Member, oof_pred_probs
+from trainables.trial import load_recipe
 
 RECIPE = Recipe(backbone="test_resnet", image_size=32, batch_size=8, learning_rate=2e-3, epochs=2)
 WRONG = (4, 9, 21)
@@ -66,7 +68,7 @@ def knowing(rows: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def prepared(plan: Asked) -> denoising.Row | None:
-    return denoising._prepared(plan, 3)  # type: ignore[arg-type]
+    return denoising._prepared(plan, Member.of(3, COUNT))  # type: ignore[arg-type]
 
 
 def test_a_denoised_trial_s_folder_has_all_that_its_trainings_read(plan: Asked) -> None:
@@ -79,6 +81,22 @@ def test_a_denoised_trial_s_folder_has_all_that_its_trainings_read(plan: Asked) 
         assert table["image_id"].tolist() == [plan.data.image_ids[row] for row in WRONG if row % COUNT != fold]
         assert not trial.fold(fold).weights.exists()
     assert plan.search.trial_numbers() == [3]
+
+
+def test_a_diagonal_is_denoised_fold_by_fold_with_each_fold_s_own_recipe(plan: Asked) -> None:
+    """Trial 4 answers in fold 1, trial 3 elsewhere; so do their denoised versions, trained where rows look wrong."""
+    other = replace(RECIPE, learning_rate=1e-3)
+    save_json(plan.search.trial(4).recipe, other.to_dict())
+    shutil.copytree(plan.search.trial(3).fold(1).path, plan.search.trial(4).fold(1).path)
+    row = denoising._prepared(plan, Member((3, 4, 3, 3)))  # type: ignore[arg-type]
+    assert row is not None
+    assert (row["trial"], row["origin"]) == ([100_003, 100_004, 100_003, 100_003], [3, 4, 3, 3])
+    assert row["changed"] == {0: 2, 1: 1, 2: 3, 3: 3}
+    assert load_recipe(plan.search.trial(100_004)) == replace(other, denoise="drop")
+    begun = sorted(
+        path.parent.relative_to(plan.search.trials).as_posix() for path in plan.search.trials.glob("1*/*/cl*")
+    )
+    assert begun == ["100003/fold0", "100003/fold2", "100003/fold3", "100004/fold1"]
 
 
 def check_judged_by_strangers(judges: NDArray[np.int64], folds: Folds) -> None:
@@ -166,7 +184,7 @@ def test_without_denoise_what_was_denoised_before_is_no_candidate(plan: Asked) -
     write_whole(weights, "trained")
     save_json(plan.search.denoised, [row])
     none = replace(plan, denoise="none")
-    assert denoising.denoise(none, None, None, [3]) == []  # type: ignore[arg-type]
+    assert denoising.denoise(none, None, None, [Member.of(3, COUNT)]) == []  # type: ignore[arg-type]
     assert load_json(plan.search.denoised) == []
     assert not weights.exists()
 
@@ -199,7 +217,7 @@ def test_a_whole_search_denoises_and_a_resume_trains_nothing_again(
     plain, cleaned = search.trial(row["origin"]), search.trial(row["trial"])
     assert plain.fold(0).weights.read_bytes() == cleaned.fold(0).weights.read_bytes()
     assert plain.fold(1).weights.read_bytes() != cleaned.fold(1).weights.read_bytes()
-    probs = oof_pred_probs(search, row["trial"], Folds.load(search.folds))
+    probs = oof_pred_probs(search, Member.of(row["trial"], 2), Folds.load(search.folds))
     assert np.isfinite(probs).all()
 
     before = [cleaned.fold(fold).weights.stat().st_mtime_ns for fold in range(2)]

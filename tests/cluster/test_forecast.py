@@ -7,13 +7,14 @@ import pytest
 
 from cluster.asha import rung_epochs
 from cluster.forecast import Course, Interval, Work, course, forecast
+from cluster.promotion import DIAGONAL, FULL, Promotion
 
 RNG_SEED = 0
 WORK = Work(
     epochs=12,
     rungs=rung_epochs(12),
-    promote=2,
-    folds=5,
+    promotion=Promotion(FULL, 2, 5),
+    backbones=("test_vit",) * 16,
     slots=2,
     epoch_s=(10.0,) * 16,
     prediction_s=(4.0,) * 16,
@@ -45,6 +46,23 @@ def test_promotion_trains_what_is_lacking_of_every_fold(courses: list[Course]) -
         assert each.busy_s / 2 <= each.wall_s <= each.busy_s
 
 
+def test_a_diagonal_is_one_training_a_fold_of_which_each_backbone_has_one() -> None:
+    """The one trial of a slow backbone, wherever it stands, trains and predicts in one fold."""
+    slow = replace(
+        WORK,
+        promotion=Promotion(DIAGONAL, 1, 5),
+        backbones=("slow", *["fast"] * 15),
+        epoch_s=(1000.0, *[10.0] * 15),
+        prediction_s=(400.0, *[4.0] * 15),
+        rungs=(),
+    )
+    each = course(slow, np.random.default_rng(RNG_SEED))
+    assert each.promotion_epochs == 4 * 12, "without rungs, whoever is best has fold 0"
+    trained = [12 * 1000 + 3 * 12 * 10, 4 * 12 * 10]  # the slow one on its fold, or on fold 0, where it is best
+    searched = 12 * 1000 + 15 * 12 * 10
+    assert each.busy_s - searched - 400 - 4 * 4 in trained
+
+
 def test_one_slot_works_all_the_time() -> None:
     one = course(replace(WORK, slots=1), np.random.default_rng(RNG_SEED))
     assert one.wall_s == pytest.approx(one.busy_s)
@@ -74,14 +92,14 @@ def test_intervals_hold_nine_in_ten_and_the_same_seed_gives_the_same() -> None:
 
 
 def test_a_small_search_stops_less_than_a_large_one() -> None:
-    small = forecast(replace(WORK, epoch_s=(1.0,) * 8, prediction_s=(0.0,) * 8))
-    large = forecast(replace(WORK, epoch_s=(1.0,) * 200, prediction_s=(0.0,) * 200))
+    small = forecast(replace(WORK, backbones=("a",) * 8, epoch_s=(1.0,) * 8, prediction_s=(0.0,) * 8))
+    large = forecast(replace(WORK, backbones=("a",) * 200, epoch_s=(1.0,) * 200, prediction_s=(0.0,) * 200))
     assert small.stopped[0].middle < large.stopped[0].middle < 2 / 3 + 0.01
     assert large.stopped[0].high - large.stopped[0].low < small.stopped[0].high - small.stopped[0].low
 
 
 def test_fewer_trials_than_slots() -> None:
-    few = forecast(replace(WORK, slots=8, epoch_s=(1.0,) * 3, prediction_s=(0.0,) * 3))
+    few = forecast(replace(WORK, slots=8, backbones=("a",) * 3, epoch_s=(1.0,) * 3, prediction_s=(0.0,) * 3))
     assert few.arrived[0] == Interval(3, 3, 3)
 
 
@@ -93,7 +111,6 @@ def test_an_interval_in_words() -> None:
 
 
 def test_a_machine_s_uncertain_pace_widens_time_and_nothing_else() -> None:
-    work = Work(12, (2, 6), 2, 5, 2, (1.0,) * 24, (0.1,) * 24)
-    sure, unsure = forecast(work), forecast(replace(work, pace_sd=0.15))
+    sure, unsure = forecast(WORK), forecast(replace(WORK, pace_sd=0.15))
     assert unsure.search_epochs.high == pytest.approx(sure.search_epochs.high, rel=0.1)
     assert unsure.wall_s.high / unsure.wall_s.low > 1.2 * sure.wall_s.high / sure.wall_s.low

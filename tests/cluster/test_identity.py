@@ -102,7 +102,9 @@ def found(plan: Plan, *best_first: int) -> None:
     """As if the search had ended so."""
     for number, recipe in enumerate(tried(plan, 4)):
         save_json(plan.search.trial(number).recipe, recipe.to_dict())
-    save_json(plan.search.standings, [{"trial": number} for number in best_first])
+    save_json(
+        plan.search.standings, [{"trial": number, "promoted": place < 2} for place, number in enumerate(best_first)]
+    )
 
 
 def tried(plan: Plan, count: int) -> list[Recipe]:

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from cluster.outlook import Size, described, outlook
+from cluster.promotion import DIAGONAL, FULL, Promotion
 from search_spaces.recipe import Recipe
 from trainables.throughput import Throughput, as_in_the_diary, cost_key
 
 SIZE = Size(
     epochs=2,
     rungs=(),
-    promote=1,
-    folds=2,
+    promotion=Promotion(FULL, 1, 2),
     train_images=100,
     val_images=100,
     test_images=50,
@@ -70,8 +70,19 @@ def test_the_cost_is_that_of_all_gpus_for_the_whole_time() -> None:
 def test_disk_counts_checkpoints_of_what_runs_and_all_of_what_is_promoted() -> None:
     few = outlook(SIZE, [recipe()], 1, {}, (0.0, 0.0), False).disk_bytes
     with_average = outlook(SIZE, [recipe(ema_decay=0.9)], 1, {}, (0.0, 0.0), False).disk_bytes
-    many_folds = outlook(Size(**{**vars(SIZE), "folds": 10}), [recipe()], 1, {}, (0.0, 0.0), False).disk_bytes
+    many_folds = outlook(
+        Size(**{**vars(SIZE), "promotion": Promotion(FULL, 1, 10)}), [recipe()], 1, {}, (0.0, 0.0), False
+    ).disk_bytes
     assert few < with_average < many_folds
+
+
+def test_a_diagonal_keeps_what_one_trial_of_all_folds_does() -> None:
+    found, one, two = (
+        outlook(Size(**{**vars(SIZE), "promotion": each}), [recipe(), recipe(seed=1)], 1, {}, (0.0, 0.0), False)
+        for each in (Promotion(DIAGONAL, 1, 10), Promotion(FULL, 1, 10), Promotion(FULL, 2, 10))
+    )
+    assert found.disk_bytes == one.disk_bytes < two.disk_bytes
+    assert found.forecast.promotion_epochs == one.forecast.promotion_epochs
 
 
 def test_the_diarys_pace_scales_with_area_and_sam() -> None:

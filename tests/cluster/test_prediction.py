@@ -22,6 +22,7 @@ from trainables.data.kaggle import TEST_IMAGES, ImageData, load_data
 from trainables.data.place import DataPlace
 from trainables.data.skipped import Skipped
 from trainables.layout import SearchFolder, load_array, save_json
+from trainables.member import Member
 from trainables.predict import predict_images
 from trainables.prediction import predict_part
 from trainables.setting import Setting
@@ -206,8 +207,9 @@ def test_a_worker_does_only_what_is_lacking(plan: Asked, predict: Predict) -> No
 
 
 def test_the_nets_of_an_ensemble_and_the_best_trial() -> None:
-    assert fold_nets([4, 2], 2, 4) == [(4, 0), (4, 1), (2, 0), (2, 1)]
-    assert fold_nets([4], 2, 7) == [(4, 0), (4, 1), (7, 0)]
+    full, other = Member((4, 4)), Member((2, 7))
+    assert fold_nets([full, other], full) == [(4, 0), (4, 1), (2, 0), (7, 1)]
+    assert fold_nets([full], other) == [(4, 0), (4, 1), (2, 0)]
 
 
 def test_workers_write_what_is_predicted_and_the_driver_what_it_was_of() -> None:

@@ -4,9 +4,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cluster.promotion import RULED_OUT_BEYOND, Standing, best, losers, ruled_out, standings
+from cluster.promotion import (
+    DIAGONAL,
+    FULL,
+    RULED_OUT_BEYOND,
+    Promotion,
+    Standing,
+    backbones,
+    best,
+    diagonal,
+    losers,
+    ruled_out,
+    standings,
+    turns,
+)
 from search_spaces import Recipe
 from trainables.comparison import paired
+from trainables.member import Member
 from trainables.scores import METRICS, goods_by_image
 from trainables.trial import Trial
 
@@ -32,6 +46,54 @@ def test_furthest_first_then_best(count: int, numbers: list[int]) -> None:
 
 def test_nobody_is_promoted_from_nothing() -> None:
     assert best([], 3) == []
+
+
+# Trials, best first, and their backbones.
+RANKED = [5, 2, 8, 1, 4, 7]
+OF = {5: "a", 2: "a", 8: "b", 1: "a", 4: "c", 7: "b"}
+
+
+def test_the_best_of_each_backbone_comes_first_then_the_next_best() -> None:
+    assert turns(RANKED, OF) == [5, 8, 4, 2, 1, 7]
+    assert turns(RANKED, dict.fromkeys(RANKED, "a")) == RANKED
+    assert turns([], {}) == []
+
+
+@pytest.mark.parametrize(
+    ("order", "diverged", "trials"),
+    [
+        ([5, 8, 4, 2, 1, 7], [], (5, 8, 4)),
+        ([5, 8], [], (5, 8, 5)),  # fewer trials than folds begin again
+        ([5], [], (5, 5, 5)),
+        ([5, 8, 4, 2, 1, 7], [(8, 1)], (5, 1, 4)),  # the others stay
+        ([5, 8, 4, 2, 1, 7], [(8, 1), (4, 2), (5, 0)], (2, 1, 7)),
+        ([5, 8, 4, 2, 1, 7], [(8, 2), (1, 0)], (5, 8, 4)),  # on another fold than its own
+        ([5, 8, 4, 2], [(8, 1)], (5, 2, 4)),  # one that has no fold
+        ([5, 8, 4], [(8, 1)], (5, 5, 4)),  # there is none, so the best takes two
+        ([5, 8, 4], [(5, 0), (5, 1), (8, 1)], (8, 4, 4)),
+        ([5, 8], [(5, 2), (8, 2)], ()),
+        ([], [], ()),
+    ],
+)
+def test_a_diagonal_has_a_trial_for_each_fold(
+    order: list[int], diverged: list[tuple[int, int]], trials: tuple[int, ...]
+) -> None:
+    assert diagonal(order, 3, diverged) == trials
+
+
+def test_full_promotion_is_each_of_the_best_and_a_diagonal_is_one_member() -> None:
+    assert Promotion(FULL, 2, 3).members(RANKED, OF, [(5, 1)]) == [Member((5, 5, 5)), Member((2, 2, 2))]
+    assert Promotion(DIAGONAL, 1, 3).members(RANKED, OF) == [Member((5, 8, 4))]
+    assert Promotion(DIAGONAL, 1, 3).members(RANKED, OF, [(4, 2)]) == [Member((5, 8, 7))]
+    assert Promotion(DIAGONAL, 1, 3).members([], {}) == []
+
+
+def test_a_member_is_stored_as_a_number_where_one_trial_answers() -> None:
+    for stored, trials, name in ((5, (5, 5, 5), "005"), ([5, 8, 4], (5, 8, 4), "005/008/004")):
+        member = Member.of(stored, 3)
+        assert (member.trials, member.stored, str(member)) == (trials, stored, name)
+    assert Member((5, 8, 5)).by_trial == {5: [0, 2], 8: [1]}
+    assert Member((5, 8, 5)).pairs == [(5, 0), (8, 1), (5, 2)]
 
 
 def _members(seed: int, **shares: float) -> tuple[dict[int, np.ndarray], np.ndarray]:
@@ -74,23 +136,26 @@ def test_ties_and_lone_leaders_stay() -> None:
 def _trial(number: int, rng: random.Random) -> Trial:
     status = rng.choice(["finished", "stopped", "stopped", "stopped", "diverged"])
     epochs = {"finished": 9, "stopped": rng.choice([2, 6]), "diverged": rng.randint(1, 9)}[status]
-    recipe = Recipe(backbone="test_vit", image_size=32, batch_size=16, learning_rate=1e-3, epochs=9)
+    backbone = rng.choice(["test_vit", "test_resnet"])
+    recipe = Recipe(backbone=backbone, image_size=32, batch_size=16, learning_rate=1e-3, epochs=9)
     return Trial(number, recipe, status, pd.DataFrame({"val_accuracy": [rng.random() for _ in range(epochs)]}))
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_sixty_trials_never_keep_more_than_the_promoted_and_never_lose_one_of_them(seed: int) -> None:
-    rng, promote = random.Random(seed), 3
-    ended: list[Trial] = []
-    weights: set[int] = set()
-    for number in range(60):
-        ended.append(_trial(number, rng))
-        weights = (weights | {number}) - set(losers(ended, promote, "val_accuracy"))
-        assert len(weights) <= promote
-    assert weights == set(best(standings(ended, "val_accuracy"), promote))
+    rng = random.Random(seed)
+    for promotion in (Promotion(FULL, 3, 5), Promotion(DIAGONAL, 1, 5)):
+        ended: list[Trial] = []
+        weights: set[int] = set()
+        for number in range(60):
+            ended.append(_trial(number, rng))
+            weights = (weights | {number}) - set(losers(ended, promotion, "val_accuracy"))
+            assert len(weights) <= promotion.count
+        members = promotion.members(best(standings(ended, "val_accuracy"), 60), backbones(ended))
+        assert weights == {member.trials[0] for member in members}, "their nets of fold 0 are not trained again"
 
 
 def test_a_failed_or_unfinished_trial_is_no_loser_yet() -> None:
     good = _trial(0, random.Random(0))
     for status in ("failed", "unfinished"):
-        assert losers([Trial(1, good.recipe, status, good.epochs)], 0, "val_accuracy") == []
+        assert losers([Trial(1, good.recipe, status, good.epochs)], Promotion(FULL, 0, 5), "val_accuracy") == []

@@ -44,7 +44,7 @@ def test_other_images_are_refused() -> None:
 
 def test_the_cut_is_a_tie_where_it_is_one() -> None:
     goods = {4: trial(0.5, 1), 2: trial(0.1, 2), 7: trial(0.1, 3), 1: trial(-0.3, 4), 9: trial(0.9, 5)}
-    rows = compare([4, 2, 7, 1, 9], {4: 6, 2: 6, 7: 6, 1: 6, 9: 2}, goods, promote=2)
+    rows = compare([4, 2, 7, 1, 9], {4: 6, 2: 6, 7: 6, 1: 6, 9: 2}, goods, {4, 2})
     assert [row["trial"] for row in rows] == [4, 2, 7, 1, 9]
     assert [row["tied_with_first"] for row in rows] == [True, False, False, False, False]
     assert [row["cut_is_tie"] for row in rows] == [False, False, True, False, False]

@@ -1,0 +1,56 @@
+"""Who stands where at the end of the search, decided once: promotion trains on what was compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster.plan import Plan
+from cluster.promotion import FULL, backbones, best, standings
+from trainables.comparison import compare
+from trainables.layout import load_array, load_json, save_array, save_json
+from trainables.member import Member
+from trainables.scores import goods_by_image
+from trainables.trial import Trial
+
+
+def rank(plan: Plan, trials: list[Trial]) -> list[int]:
+    """The numbers of all that were judged, best first; writes standings.json.
+
+    Anew where the search went on since: with trials that were not compared, or further than they were. Where others
+    are promoted now, ties at the cut are theirs, and the order stays.
+    """
+    judged = {standing.number: standing for standing in standings(trials, plan.metric)}
+    rows = load_json(plan.search.standings) if plan.search.standings.exists() else []
+    epochs = {row["trial"]: row["epoch"] for row in rows}
+    further = any(standing.epoch > epochs.get(number, -1) for number, standing in judged.items())
+    if further:
+        epochs = {number: judged[number].epoch for number in best([*judged.values()], len(judged))}
+    ranked = list(epochs)
+    promoted = {n for member in plan.promotion.members(ranked, backbones(trials)) for n in member.trials}
+    if further or promoted != {row["trial"] for row in rows if row["promoted"]}:
+        labels = plan.data.labels[plan.folds.split(0)[1]]
+        goods = {n: goods_by_image(plan.metric, _probs_of_the_search(plan, n), labels) for n in ranked}
+        rows = compare(ranked, epochs, goods, promoted)
+        save_json(plan.search.standings, rows)
+    for row in rows:
+        if row["cut_is_tie"] and not plan.quiet:
+            more = "; see --promote" if plan.promotion.kind == FULL else ""
+            print(f"note: trial {row['trial']:03d} is not promoted, but tied with the last that is{more}")
+    return ranked
+
+
+def keep_probs_of_the_search(plan: Plan, members: Iterable[Member]) -> None:
+    """Of who goes on in fold 0: what was compared."""
+    for member in members:
+        folder = plan.search.trial(member.trials[0]).fold(0)
+        if not folder.search_probs.exists():
+            save_array(folder.search_probs, load_array(folder.pred_probs))
+
+
+def _probs_of_the_search(plan: Plan, number: int) -> NDArray[np.floating]:
+    """Fold 0's probabilities when the search left a trial; a promoted one may have gone on since."""
+    folder = plan.search.trial(number).fold(0)
+    return load_array(folder.search_probs if folder.search_probs.exists() else folder.pred_probs)
