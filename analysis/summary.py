@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from analysis.ensemble import ensemble_test_probs
 from analysis.ensemble.chosen import members_of, read_oof
 from analysis.ensemble.description import described
+from analysis.ensemble.parts import fold_subsets
 from analysis.epochs import compare_epochs, load_fold_epochs
 from analysis.label_issues import write_label_issues
 from analysis.outcome import cost, plan_and_outcome
@@ -24,7 +25,7 @@ from trainables.data.folds import Folds
 from trainables.data.kaggle import ImageData
 from trainables.durations import duration
 from trainables.layout import SearchFolder, load_array, load_json, save_json
-from trainables.member import Member, member_name, member_test_probs, oof_pred_probs, promoted_members
+from trainables.member import Member, ensemble_members, member_name, member_test_probs, oof_pred_probs, promoted_members
 from trainables.scores import accuracy, accuracy_se, hits, score
 from trainables.trial import Trial, load_trials
 
@@ -63,6 +64,7 @@ def summarize(search: SearchFolder, data: ImageData, folds: Folds, wall_s: float
     }
     if truth is not None:
         summary["ensemble"]["test_accuracy"] = accuracy(ensemble_test_probs(search), truth)
+        summary["ensemble"]["fold_subsets"] = _fold_subsets(search, folds, truth)
     save_json(search.summary, summary)
     return summary
 
@@ -96,6 +98,13 @@ def _described(search: SearchFolder, data: ImageData, folds: Folds, metric: str)
     sources = None if data.sources is None else [data.sources[row] for row in rows]
     members = members_of(search, folds, candidates, data.labels)
     return described(members, read_oof(search), metric, folds.seed, data.classes, sources)
+
+
+def _fold_subsets(search: SearchFolder, folds: Folds, truth: NDArray[np.int64]) -> list[dict[str, Any]]:
+    """What fewer folds' nets would have reached on the true test labels, members by their weights."""
+    members, weights = ensemble_members(search, folds.count), load_json(search.ensemble)["weights"]
+    nets = [[load_array(search.trial(number).fold(fold).test_probs) for number, fold in m.pairs] for m in members]
+    return fold_subsets(np.array(nets), truth, weights)
 
 
 def _preemptions(search: SearchFolder) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Scores of parts of the rows: by class, by source, by fold; and what may be said of the nets of some folds only."""
+"""Scores of parts of the rows: by class, by source, by fold; and what the nets of fewer folds are worth."""
 
 from __future__ import annotations
 
@@ -69,21 +69,34 @@ def members_by_fold(members: Members, metric: str, seed: int) -> Difference:
 
 
 def fold_subsets(net_probs: NDArray[np.floating], labels: Labels, weights: Sequence[float]) -> list[Row]:
-    """Accuracy of the mean over the nets of some folds only, for every subset of folds; best first is *not* the order.
+    """What the nets of fewer folds are worth: a row a number of folds, over all subsets of that many.
 
-    `net_probs` (M, F, n, K) are every fold net's predictions of images that none of them trained on; `weights` (M,).
+    `net_probs` (M, F, n, K) are every fold net's predictions of n images that none of them trained on, `weights` (M,)
+    the members'. `accuracy` is the mean over the subsets, `behind` how far that is behind all folds, paired by image.
+    `lowest` and `highest` are of one subset each: the highest is chosen by the images that score it, and flatters.
     Out-of-fold predictions cannot say this: each row has the one net that did not see it, so the score of folds 1
     and 4 is that of other images than the score of all folds, and says which images are easy and not which nets are
-    good. Where the same labels then choose a subset, its accuracy flatters.
+    good.
     """
     by_fold = np.stack([Weighted(tuple(weights))(net_probs[:, fold]) for fold in range(net_probs.shape[1])])
     everything = hits(by_fold.mean(0), labels)
     rows = []
     for size in range(1, len(by_fold) + 1):
-        for folds in combinations(range(len(by_fold)), size):
-            hit = hits(by_fold[list(folds)].mean(0), labels)
-            lead = paired(hit, everything)
-            rows.append({"folds": list(folds), **_share(hit), "ahead_of_all": lead.behind, "ahead_se": lead.se})
+        subsets = combinations(range(len(by_fold)), size)
+        hit = np.stack([hits(by_fold[list(folds)].mean(0), labels) for folds in subsets])
+        behind = paired(everything, hit.mean(0))
+        shares = hit.mean(1)
+        rows.append(
+            {
+                "folds": size,
+                "subsets": len(hit),
+                "accuracy": float(shares.mean()),
+                "lowest": float(shares.min()),
+                "highest": float(shares.max()),
+                "behind": behind.behind,
+                "se": behind.se,
+            }
+        )
     return rows
 
 

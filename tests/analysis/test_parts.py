@@ -41,9 +41,15 @@ def test_a_class_without_rows_has_no_recall() -> None:
 
 
 def test_subsets_of_folds_are_scored_on_images_that_no_net_saw() -> None:
-    nets = np.stack([[SURE, 1 - SURE, SURE]])
-    rows = {tuple(row["folds"]): row for row in fold_subsets(nets, LABELS, [1.0])}
-    assert len(rows) == 7
-    assert rows[(0,)]["accuracy"] == rows[(0, 1, 2)]["accuracy"] == 1
-    assert rows[(1,)]["accuracy"] == 0
-    assert rows[(1,)]["ahead_of_all"] == pytest.approx(-1)
+    """Two nets that know the truth and one that says the contrary, which two of them outvote."""
+    one, two, three = fold_subsets(np.stack([[SURE, 1 - SURE, SURE]]), LABELS, [1.0])
+    assert [one["subsets"], two["subsets"], three["subsets"]] == [3, 3, 1]
+    assert (one["lowest"], one["highest"]) == (0, 1)
+    assert (one["accuracy"], one["behind"]) == pytest.approx((2 / 3, 1 / 3))
+    assert (three["accuracy"], three["behind"], three["se"]) == (1, 0, 0)
+
+
+def test_members_of_a_fold_count_by_their_weights() -> None:
+    rows = fold_subsets(np.stack([[SURE], [1 - SURE]]), LABELS, [0.9, 0.1])
+    assert rows[0]["accuracy"] == 1
+    assert fold_subsets(np.stack([[SURE], [1 - SURE]]), LABELS, [0.1, 0.9])[0]["accuracy"] == 0
