@@ -1,6 +1,5 @@
 """`--denoise` on disk: who judges a row, what a denoised trial's folder holds, what a resume leaves alone."""
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -197,9 +196,7 @@ def test_in_a_bucket_the_driver_brings_the_table_and_a_training_all_else(plan: A
 
 
 @pytest.mark.slow
-def test_a_whole_search_denoises_and_a_resume_trains_nothing_again(
-    command: Callable[..., CompletedProcess[str]], tmp_path: Path
-) -> None:
+def test_a_whole_search_denoises(command: Callable[..., CompletedProcess[str]], tmp_path: Path) -> None:
     search = SearchFolder(tmp_path / "OUT")
     words = ["search.py", "--trials", "2", "--promote", "1", "--folds", "2", "--epochs", "2", "--denoise", "drop"]
     words += ["--denoise-folds", "1", "--out", str(search.path), "--quiet"]
@@ -219,10 +216,3 @@ def test_a_whole_search_denoises_and_a_resume_trains_nothing_again(
     assert plain.fold(1).weights.read_bytes() != cleaned.fold(1).weights.read_bytes()
     probs = oof_pred_probs(search, Member.of(row["trial"], 2), Folds.load(search.folds))
     assert np.isfinite(probs).all()
-
-    before = [cleaned.fold(fold).weights.stat().st_mtime_ns for fold in range(2)]
-    answer = json.dumps(load_json(search.ensemble))
-    again = command(*words, "--resume")
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert [cleaned.fold(fold).weights.stat().st_mtime_ns for fold in range(2)] == before
-    assert json.dumps(load_json(search.ensemble)) == answer
