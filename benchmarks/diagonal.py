@@ -74,7 +74,7 @@ def words_of(told: str, copy: Path) -> list[str]:
 def went_on(full: SearchFolder, copy: SearchFolder) -> None:
     """Copy a search and have it promote a diagonal, once."""
     about = load_json(full.search)
-    if about["promotion"] != FULL or "--adaptive" in about["command"] or load_json(full.denoised):
+    if about.get("promotion") != FULL or "--adaptive" in about["command"] or load_json(full.denoised):
         raise InputError(f"OUT must be a search with full promotion, not adaptive and not denoised; {full.path} is not")
     if not copy.path.exists():
         part = copy.path.with_name(f"{copy.path.name}.part")
