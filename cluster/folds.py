@@ -11,6 +11,7 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
+from cluster import several_gpus
 from cluster.failures import Attempts, note_preemption
 from cluster.plan import Plan
 from cluster.promotion import best, ruled_out, standings
@@ -89,7 +90,8 @@ def train_folds(plan: Plan, slots: Resources, spending: Spending, members: list[
 
     with bar(f"{title}, epochs", plan.quiet) as update:
         left = [(number, fold) for number, fold in pairs if not _is_trained(plan, number, fold)]
-        _run(plan, slots, left, _train_fold, lambda _done: update(epochs_done(), len(pairs) * plan.epochs), given_up)
+        look = lambda _done: update(epochs_done(), len(pairs) * plan.epochs)  # noqa: E731
+        _run(plan, slots.of_folds, left, _train_fold, look, given_up)
 
 
 def _ruled_out(plan: Plan, members: list[int], count: int) -> list[int]:
@@ -162,6 +164,8 @@ def _starter(
     plan: Plan, slots: Resources, wanted: Mapping[_Pair, Slots], function: Callable[..., None]
 ) -> Callable[[_Pair], Any]:
     """Starts a task for a trial and fold, on what its recipe has a trial get."""
+    if slots.usual.processes > 1:
+        return several_gpus.starter(plan, slots.usual)
     # What CUDA holds of a GPU's memory goes with its process only, so that takes one call there.
     remote = ray.remote(max_retries=0, max_calls=int(slots.usual.gpus > 0))(function)
     setting = plan.setting(slots.usual)
@@ -191,8 +195,14 @@ def _run(
     attempts, waiting = Attempts(), Waiting()
     wanted = {pair: slots.of(load_recipe(plan.search.trial(pair[0]))) for pair in pairs}
     start = _starter(plan, slots, wanted, function)
-    asked = {start(pair): (pair, time.time()) for pair in pairs}
-    while asked:
+    # Ray queues what does not fit; but who waits for several processes is one itself.
+    at_once = slots.usual.concurrent if slots.usual.processes > 1 else len(pairs)
+    queue = list(pairs)
+    asked: dict[Any, tuple[_Pair, float]] = {}
+    while queue or asked:
+        for pair in queue[: at_once - len(asked)]:
+            queue.remove(pair)
+            asked[start(pair)] = (pair, time.time())
         done, _ = ray.wait(list(asked), num_returns=len(asked), timeout=_LOOK_EVERY_S)
         for task in done:
             pair, since = asked.pop(task)
@@ -201,14 +211,15 @@ def _run(
             if error:
                 _check_tried_again(plan, attempts, error, pair, since)
                 asked[start(pair)] = (pair, time.time())
-        for pair in given_up([pair for pair, _ in asked.values()]):
+        for pair in given_up([*(pair for pair, _ in asked.values()), *queue]):
+            queue = [each for each in queue if each != pair]
             for task in [task for task, (asked_for, _) in asked.items() if asked_for == pair]:
                 ray.cancel(task, force=True)
                 del asked[task]
         plan.store.fetch_running(pair for pair, _ in asked.values())
         plan.store.publish(soon=True)
         waiting.look(wanted[pair] for pair, _ in asked.values())
-        look(len(pairs) - len(asked))
+        look(len(pairs) - len(asked) - len(queue))
 
 
 def _error(task: Any) -> Exception | None:

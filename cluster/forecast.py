@@ -42,6 +42,8 @@ class Work:
     """Of the first worker, at the beginning of the search and of promotion."""
     turnover_s: float = 0.0
     """From one training, or prediction, to the next on a slot."""
+    folds_at_once: int = 0
+    """Where fewer folds of promotion than slots are trained side by side; 0 where there are as many."""
 
 
 @dataclass(frozen=True)
@@ -146,12 +148,15 @@ def course(work: Work, rng: np.random.Generator) -> Course:
         sum(left_at),
         sum(lacking),
         sum(epoch * seconds for epoch, seconds in zip(left_at, work.epoch_s, strict=True)) + sum(fold_s) + sum(net_s),
-        2 * work.start_s + search_s + _side_by_side(fold_s, work) + _side_by_side(net_s, work),
+        2 * work.start_s
+        + search_s
+        + _side_by_side(fold_s, work, work.folds_at_once or work.slots)
+        + _side_by_side(net_s, work, work.slots),
     )
 
 
-def _side_by_side(tasks_s: Sequence[float], work: Work) -> float:
-    return makespan([seconds + work.turnover_s for seconds in tasks_s], work.slots)
+def _side_by_side(tasks_s: Sequence[float], work: Work, at_once: int) -> float:
+    return makespan([seconds + work.turnover_s for seconds in tasks_s], at_once)
 
 
 def _repeated(numbers: Sequence[int], times: int) -> list[int]:

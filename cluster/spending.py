@@ -228,9 +228,9 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
 
     def _pipeline(self, members: Sequence[Member]) -> Pipeline:
         """As many at once as could run of the one that takes most; where machines are still to come, as many as ran."""
-        slots = min((self._at_once[member.number] for member in members), default=self._slots.concurrent)
+        slots = min((self._at_once[member.number] for member in members), default=self._slots.of_folds.concurrent)
         if self._slots.can_grow:
-            slots = min(slots, self._most_running)
+            slots = min(slots, max(1, self._most_running // self._plan.wishes.gpus_per_fold))
         return Pipeline(slots, self._plan.stages, self._start_s, self._turnover_s)
 
     def _reached(self) -> bool:
@@ -255,7 +255,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         """What a trial still has to do, by its rows on fold 0."""
         plan, trial = self._plan, self._plan.search.trial(number)
         recipe = load_recipe(trial)
-        self._at_once[number] = self._slots.of(recipe).concurrent
+        self._at_once[number] = self._slots.of_folds.of(recipe).concurrent
         folders = [trial.fold(fold) for fold in range(plan.folds.count)]
         rows = [load_epochs(folder).to_dict("records") for folder in folders]
         pace = pace_of(rows[0], plan.scored_epochs, len(plan.folds.split(0)[1]), recipe.tta_count)

@@ -90,3 +90,10 @@ def test_an_interval_in_words() -> None:
     assert Interval(144, 144, 144).words() == "144"
     assert 100 in Interval(85, 90, 112)
     assert 84 not in Interval(85, 90, 112)
+
+
+def test_folds_that_take_several_gpus_each_wait_for_each_other() -> None:
+    alone, together = (course(replace(WORK, folds_at_once=n), np.random.default_rng(RNG_SEED)) for n in (0, 1))
+    assert together.busy_s == alone.busy_s
+    half = 10 * together.promotion_epochs / 2
+    assert together.wall_s - alone.wall_s == pytest.approx(half, abs=10 * 12), "two side by side end within a fold"
