@@ -49,7 +49,10 @@ def _train_fold(place: DataPlace, out: Path, setting: Setting, slots: Slots, num
             # Among CPUs; where there are GPUs, `rank_here` has NCCL connect them.
             torch_config=TorchConfig(backend="gloo", timeout_s=int(PATIENCE.total_seconds())),
             scaling_config=ScalingConfig(
-                slots.processes, use_gpu=True, resources_per_worker=each, placement_strategy="STRICT_PACK"
+                num_workers=slots.processes,
+                use_gpu=True,
+                resources_per_worker=each,
+                placement_strategy="STRICT_PACK",
             ),
             run_config=RunConfig(
                 storage_path=storage, failure_config=FailureConfig(max_failures=0, max_preemption_failures=0)

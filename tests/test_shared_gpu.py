@@ -47,7 +47,7 @@ def test_a_trial_that_no_machine_could_hold_ends_at_once(stripes: Path, tmp_path
 def test_a_fold_is_trained_on_two_gpus_together(stripes: Path, tmp_path: Path, command: Command) -> None:
     """By Ray Train, the batch divided among them; trials and predictions have a GPU each as before."""
     out = tmp_path / "OUT"
-    flags = ("--data", stripes, "--out", out, *SMALL, "--epochs", "2", "--set", "batch_size=4")
+    flags = ("--data", stripes, "--out", out, *SMALL, "--epochs", "2", "--set", "batch_size=8")
     asked = (*flags, "--gpus-per-fold", "2")
     two = {**ON_RAY, "CUDA_VISIBLE_DEVICES": "0,1", "NUM_GPUS": "2"}
     done = command("-c", WITH_A_GPU, *asked, **two)
