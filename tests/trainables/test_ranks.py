@@ -133,6 +133,7 @@ import torch
 import torch.distributed as dist
 
 from search_spaces import Recipe
+from trainables.backbones import starting_net
 from trainables.checkpoint import load_checkpoint
 from trainables.data.folds import make_folds
 from trainables.data.kaggle import load_data
@@ -169,8 +170,12 @@ def run(recipe, name, rank, epochs=None):
     return folder, row
 
 
+def flat(weights):
+    return torch.cat([weight.flatten().float() for weight in weights.values()])
+
+
 def net_of(folder):
-    return torch.cat([weight.flatten().float() for weight in load_checkpoint(folder)["net"].values()])
+    return flat(load_checkpoint(folder)["net"])
 
 
 found = {}
@@ -183,23 +188,24 @@ for name, recipe in cases.items():
     if rank.first:
         (scratch / "micro_batches.json").unlink(missing_ok=True)
         alone, own = run(recipe, f"{name} alone", ALONE)
-        first, _ = run(recipe, f"{name} begun", ALONE, 1)
+        torch.manual_seed(recipe.seed)
+        fresh = flat(starting_net(recipe, len(data.classes), None)[0].state_dict())
         found[name] = {
             "weights": float((net_of(together) - net_of(alone)).abs().max()),
-            "moved": float((net_of(alone) - net_of(first)).abs().max()),
+            "moved": float((net_of(alone) - fresh).abs().max()),
             "probs": float(abs(load_array(together.pred_probs) - load_array(alone.pred_probs)).max()),
             "train_loss": abs(row["train_loss"] - own["train_loss"]),
             "processes": [row["processes"], own["processes"]],
         }
     rank.least(0)
-name, recipe = "resumed", cases["augmented, averaged and clipped"]
+name, recipe = next(iter(cases.items()))
 if rank.first:
-    alone, own = run(recipe, "whole", ALONE)
-    run(recipe, name, ALONE, 1)
+    run(recipe, "resumed", ALONE, 1)
 rank.least(0)
-folder, row = run(recipe, name, rank)
+folder, row = run(recipe, "resumed", rank)
 if rank.first:
-    found[name] = {
+    alone = FoldFolder(scratch / f"{name} alone")
+    found["resumed"] = {
         "weights": float((net_of(folder) - net_of(alone)).abs().max()),
         "probs": float(abs(load_array(folder.pred_probs) - load_array(alone.pred_probs)).max()),
         "processes": [each["processes"] for each in load_checkpoint(folder)["rows"]],
@@ -225,7 +231,7 @@ def test_two_processes_train_as_one(more_stripes: Path, tmp_path: Path) -> None:
     assert len(found) == 5
     for name, apart in found.items():
         assert apart["processes"] == [2, 1]
-        tolerance = 2e-2 if name == "half the bits" else 2e-5
+        tolerance = 1e-3 if name == "half the bits" else 2e-5
         assert apart["weights"] < tolerance < apart["moved"], name
         assert apart["probs"] < tolerance and apart["train_loss"] < tolerance, name
     assert resumed["processes"] == [1, 2]
