@@ -26,7 +26,7 @@ NODES_FORGIVEN = 5
 SAME_CAUSE = 3
 """Trials in a row that fail for one cause before the search stops."""
 
-_NODE_DIED = re.compile(r"its node has died|The actor \S+ is unavailable")
+NODE_DIED = re.compile(r"its node has died|The actor \S+ is unavailable")
 """Ray's words for an actor that went with its machine, once it knows and before."""
 
 
@@ -113,7 +113,7 @@ class Failures(Callback, Stopper):  # type: ignore[misc]
         """Whether a trial is tried again."""
         if says_no_room(error):
             return True  # by a later driver
-        node_died = bool(_NODE_DIED.search(error))
+        node_died = bool(NODE_DIED.search(error))
         if node_died:
             epoch, seen = self._last_seen.get(number, (0, time.monotonic()))
             note_preemption(self._search, number, 0, epoch, time.monotonic() - seen)

@@ -102,6 +102,13 @@ def _how_it_runs(add: Callable[..., object]) -> None:
         metavar="F",
         help="may be a fraction (default: by the memory that its recipe takes; where not known the space's, or 1)",
     )
+    add(
+        "--gpus-per-fold",
+        type=int,
+        default=1,
+        metavar="N",
+        help="GPUs of one machine that train a fold of promotion together, the batch divided among them (default: 1)",
+    )
     add("--cpus-per-trial", type=int, metavar="N", help="CPU cores (default: its part of a node's, 8 beside a GPU)")
     add(
         "--gpu-memory",
@@ -133,6 +140,7 @@ def check_numbers(flags: argparse.Namespace, space: Space) -> None:
             ("concurrent", 1),
             ("seed", 0),
             ("cpus_per_trial", 1),
+            ("gpus_per_fold", 1),
         )
         if (value := getattr(flags, name)) is not None and value < least
     ]
@@ -144,6 +152,8 @@ def check_numbers(flags: argparse.Namespace, space: Space) -> None:
         problems.append(f"--gpus-per-trial must be a number of at least 0, got {flags.gpus_per_trial:g}")
     elif flags.gpus_per_trial is not None and flags.gpus_per_trial > 1 and flags.gpus_per_trial % 1:
         problems.append(f"--gpus-per-trial must be a whole number above 1, got {flags.gpus_per_trial:g}")
+    if flags.gpus_per_fold > 1 and flags.gpus_per_trial == 0:
+        problems.append("--gpus-per-fold needs GPUs, and --gpus-per-trial 0 is the CPU")
     if flags.gpu_memory is not None and not 0 < flags.gpu_memory < math.inf:
         problems.append(f"--gpu-memory must be a number above 0, got {flags.gpu_memory:g}")
     trials, promote = flags.trials or space.trials, promotion_of(flags, space).count

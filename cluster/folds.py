@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cluster import several_gpus
 from cluster.failures import Attempts, note_preemption
 from cluster.plan import Plan
 from cluster.promotion import backbones, ruled_out
 from cluster.ranking import keep_probs_of_the_search, rank
-from cluster.resources import Resources
+from cluster.resources import Resources, Slots
 from cluster.spending import Spending
 from cluster.tasks import check_tried_again, node_died, remote, until_done
 from cluster.tuner import SearchFailed
@@ -89,7 +90,8 @@ def train_folds(
 
     with bar(f"{title}, epochs", plan.quiet) as update:
         left = [pair for pair in pairs if not _is_trained(plan, *pair)]
-        _run(plan, slots, left, lambda _done: update(epochs_done(), len(pairs) * plan.epochs), given_up)
+        of_all = len(pairs) * plan.epochs
+        _run(plan, slots.of_folds, left, lambda _done: update(epochs_done(), of_all), given_up)
 
 
 def _ruled_out(plan: Plan, members: list[Member], count: int) -> list[Member]:
@@ -115,23 +117,32 @@ def _run(
     given_up: Callable[[list[Pair]], list[Pair]],
 ) -> None:
     """A task for each trial and fold, on what its recipe has a trial get, until all are done or given up."""
-    attempts, setting = Attempts(), plan.setting(slots.usual)
+    attempts = Attempts()
     wanted = {pair: slots.of(load_recipe(plan.search.trial(pair[0]))) for pair in pairs}
-
-    def start(pair: Pair) -> Any:
-        cpus, gpus = wanted[pair].cpus, wanted[pair].gpus
-        return remote(_train_fold, wanted[pair]).remote(plan.place, plan.search.path, setting.on(cpus, gpus), *pair)
-
     until_done(
         plan.store,
         wanted,
-        start,
+        _starter(plan, slots.usual, wanted),
         fetch=lambda pair: plan.store.fetch(*pair),
         fetch_running=plan.store.fetch_running,
         failed=lambda pair, error, since: _check_tried_again(plan, attempts, error, pair, since),
         look=look,
         given_up=given_up,
+        # Ray queues what does not fit; but who waits for several processes is one itself.
+        at_once=slots.usual.concurrent if slots.usual.processes > 1 else None,
     )
+
+
+def _starter(plan: Plan, usual: Slots, wanted: Mapping[Pair, Slots]) -> Callable[[Pair], Any]:
+    if usual.processes > 1:
+        return several_gpus.starter(plan, usual)
+    setting = plan.setting(usual)
+
+    def start(pair: Pair) -> Any:
+        cpus, gpus = wanted[pair].cpus, wanted[pair].gpus
+        return remote(_train_fold, wanted[pair]).remote(plan.place, plan.search.path, setting.on(cpus, gpus), *pair)
+
+    return start
 
 
 def _check_tried_again(plan: Plan, attempts: Attempts, error: Exception, pair: Pair, since: float) -> None:

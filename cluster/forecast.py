@@ -47,6 +47,8 @@ class Work:
     """From one training, or prediction, to the next on a slot."""
     pace_sd: float = 0.0
     """Of the logarithm of a machine's pace about what was measured."""
+    folds_at_once: int = 0
+    """Where fewer folds of promotion than slots are trained side by side; 0 where there are as many."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,8 @@ def course(work: Work, rng: np.random.Generator) -> Course:
     searching_s = sum(epoch * seconds for epoch, seconds in zip(left_at, work.epoch_s, strict=True))
     busy_s = searching_s + sum(fold_s) + predicting_s
     shared_s = predicting_s / work.slots + work.turnover_s
-    wall_s = 2 * work.start_s + search_s + _side_by_side(fold_s, work) + shared_s
+    folds_s = makespan([seconds + work.turnover_s for seconds in fold_s], work.folds_at_once or work.slots)
+    wall_s = 2 * work.start_s + search_s + folds_s + shared_s
     pace = float(np.exp(work.pace_sd * rng.standard_normal()))
     return Course(
         arrived,
@@ -153,10 +156,6 @@ def course(work: Work, rng: np.random.Generator) -> Course:
         pace * busy_s,
         pace * wall_s,
     )
-
-
-def _side_by_side(tasks_s: Sequence[float], work: Work) -> float:
-    return makespan([seconds + work.turnover_s for seconds in tasks_s], work.slots)
 
 
 def _judged_at(work: Work, epoch: int) -> int:

@@ -78,8 +78,12 @@ def outlook(
     start_and_turnover_s: tuple[float, float],
     adaptive: bool,
     pace_sd: float = 0.0,
+    folds_at_once: int = 0,
 ) -> Outlook:
-    """What a search of these recipes will come to. Where only some were timed, the others count as their mean."""
+    """What a search of these recipes will come to. Where only some were timed, the others count as their mean.
+
+    A fold that several GPUs train together, `folds_at_once` of them side by side, counts as long as on one.
+    """
     times = [_seconds(recipe, size, throughputs) for recipe in recipes]
     known = [each for each in times if each]
     usual = (mean(epoch for epoch, _ in known), mean(net for _, net in known)) if known else (1.0, 0.0)
@@ -94,6 +98,7 @@ def outlook(
         prediction_s,
         *(start_and_turnover_s if known else (0.0, 0.0)),
         pace_sd,
+        folds_at_once,
     )
     disk = _disk_bytes(size, recipes, slots)
     timed = len(known) == len(times)

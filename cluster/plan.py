@@ -31,7 +31,7 @@ from search_spaces.recipe import Recipe
 from trainables.backbones import has_local_weights
 from trainables.bar import bar
 from trainables.bucket import is_bucket
-from trainables.checks import check_backbones, check_on_data, check_recipes
+from trainables.checks import check_backbones, check_divides, check_on_data, check_recipes
 from trainables.data.digits import write_digits
 from trainables.data.duplicates import duplicate_groups, read_groups
 from trainables.data.folds import Folds, make_folds
@@ -163,6 +163,7 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
             flags.gpus_per_trial,
             flags.cpus_per_trial,
             space.gpus_per_trial,
+            flags.gpus_per_fold,
         ),
         gpu_bytes=int((flags.gpu_memory or 0) * 1e9),
         deterministic=flags.deterministic,
@@ -209,6 +210,7 @@ def _checked_recipes(flags: argparse.Namespace, space: Space, trials: int | None
         lambda: check_backbones(space.values("backbone"), bool(space.fields.get("pretrained")) and not flags.weights),
         lambda: check_recipes(recipes, flags.weights),
         lambda: _check_not_denoised(recipes),
+        lambda: check_divides(recipes, flags.gpus_per_fold),
     )
     return recipes
 

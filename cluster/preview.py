@@ -42,12 +42,15 @@ one trial's median epoch took 1.42 to 2.28 s on 2 cores of a shared machine: a s
 
 
 def resources_here(plan: Plan, gpus: int | None) -> Resources:
-    """What trials would get on this machine, or on one with so many GPUs; one, where the space needs a GPU."""
+    """What trials would get on this machine, or on one with so many GPUs; one, where the space needs a GPU, and as many
+    as `--gpus-per-fold` says."""
     wishes = plan.wishes
     wanted = wishes.space_gpus if wishes.gpus_per_trial is None else wishes.gpus_per_trial
     have = torch.cuda.device_count() if gpus is None else gpus
-    have = max(have, int(wanted > 0))
-    cpus = max(psutil.cpu_count() or 1, wishes.cpus_per_trial or 1)  # the cluster's may be larger; it is asked later
+    several = wishes.gpus_per_fold if wishes.gpus_per_fold > 1 else 0
+    have = max(have, int(wanted > 0), several if gpus is None else 0)
+    least_cpus = max(several, 1) * (wishes.cpus_per_trial or 1)
+    cpus = max(psutil.cpu_count() or 1, least_cpus)  # the cluster's may be larger; it is asked later
     node = {"CPU": float(cpus), "GPU": float(have)}
     return resources([node], wishes, plan.gpu_bytes or gpu_bytes(), len(plan.data.classes))
 
@@ -63,9 +66,9 @@ def measured_here(plan: Plan, recipes: Sequence[Recipe], found: Slots, quiet: bo
 
 
 def outlook_of(
-    plan: Plan, recipes: Sequence[Recipe], concurrent: int, throughputs: Mapping[Key, Throughput]
+    plan: Plan, recipes: Sequence[Recipe], found: Resources, throughputs: Mapping[Key, Throughput]
 ) -> Outlook:
-    """What a search of these recipes will come to on so many slots."""
+    """What a search of these recipes will come to on the usual slots."""
     train_rows, val_rows = plan.folds.split(0)
     size = Size(
         plan.epochs,
@@ -78,7 +81,10 @@ def outlook_of(
         plan.largest_tta_count,
     )
     start_s = _START_S + plan.imports_s
-    return outlook(size, recipes, concurrent, throughputs, (start_s, _TURNOVER_S), plan.adaptive, _PACE_SD)
+    folds_at_once = found.of_folds.usual.concurrent if found.of_folds is not found else 0
+    overhead_s = (start_s, _TURNOVER_S)
+    slots = found.usual.concurrent
+    return outlook(size, recipes, slots, throughputs, overhead_s, plan.adaptive, _PACE_SD, folds_at_once)
 
 
 def write_forecast(plan: Plan, found: Resources) -> None:
@@ -86,7 +92,7 @@ def write_forecast(plan: Plan, found: Resources) -> None:
     path = plan.search.forecast
     stored = load_json(path) if path.exists() else {}
     if plan.trials and (stored.get("trials"), stored.get("promotion")) != (plan.trials, str(plan.promotion)):
-        said = outlook_of(plan, plan.recipes(), found.usual.concurrent, plan.throughputs).to_dict()
+        said = outlook_of(plan, plan.recipes(), found, plan.throughputs).to_dict()
         if plan.denoise != "none":
             said.pop("wall_s", None)  # it knows nothing of denoising
         save_json(path, said)
@@ -108,13 +114,18 @@ def preview(plan: Plan, gpus: int | None, price: float | None) -> str:
             f"{'' if plan.trials else ' as the budget allows'}, ASHA on {plan.metric} "
             f"(grace {GRACE_EPOCHS}, factor {REDUCTION_FACTOR}, rungs {', '.join(map(str, plan.rungs)) or 'none'})"
             + (f": at most {plan.trials * plan.epochs} epochs" if plan.trials else ""),
-            f"promotion  {plan.promotion}: {promotion} epochs more",
+            f"promotion  {plan.promotion}: {promotion} epochs more{_together(plan)}",
             *_denoised(plan),
             *_expected(plan, gpus, price),
             f"code       {code_hash()}, the same for every trial on every node",
             f"out        {plan.store.place}",
         )
     )
+
+
+def _together(plan: Plan) -> str:
+    count = plan.wishes.gpus_per_fold
+    return f", each fold on {count} GPUs of a machine, which what is expected counts no faster than one" * (count > 1)
 
 
 def _denoised(plan: Plan) -> list[str]:
@@ -135,9 +146,11 @@ def _expected(plan: Plan, gpus: int | None, price: float | None) -> list[str]:
     found = here.usual  # trials that share a GPU count as if one came after the other
     throughputs = plan.throughputs or as_in_the_diary(recipes)
     by = "measured here" if plan.throughputs else "at the pace of the diary's GPU"
-    paid = found.concurrent * found.gpus or 1
-    machines = f"{found.concurrent} slots of {_share(found)}, {by}"
-    lines = described(outlook_of(plan, recipes, found.concurrent, throughputs), machines, price, paid)
+    folds = here.of_folds.usual
+    paid = max(found.concurrent * found.gpus, folds.concurrent * folds.gpus) or 1
+    together = f", {folds.concurrent} of {_share(folds)} for folds" if folds.processes > 1 else ""
+    machines = f"{found.concurrent} slots of {_share(found)}{together}, {by}"
+    lines = described(outlook_of(plan, recipes, here, throughputs), machines, price, paid)
     return [*_shares(here, recipes, plan.quiet), *lines]
 
 

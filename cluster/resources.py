@@ -34,6 +34,8 @@ class Slots:
     concurrent: int
     cpus: int
     gpus: float
+    processes: int = 1
+    """Among which it is divided evenly: several train one fold together."""
 
     def ray(self) -> dict[str, float]:
         """As Ray names them."""
@@ -57,6 +59,8 @@ class Wishes:
     cpus_per_trial: int | None = None
     space_gpus: float = 0.0
     """What the space asks for a trial where the GPUs' memory is not known."""
+    gpus_per_fold: int = 1
+    """Of one node, that train a fold of promotion together."""
 
     @property
     def at_once(self) -> int:
@@ -94,6 +98,13 @@ class Resources:
         fitting = sum(_fitting(node, slot.gpus, slot.cpus) for node in nodes)
         return replace(slot, concurrent=max(1, min(self.wishes.concurrent or fitting, fitting)))
 
+    @property
+    def of_folds(self) -> Resources:
+        """What each fold of promotion gets to be trained: the same as a trial, or several whole GPUs of one node."""
+        if self.wishes.gpus_per_fold == 1:
+            return self
+        return replace(self, usual=_fold_slots(self.nodes, self.wishes, self.can_grow), gpu_bytes=0)
+
     def has_room(self, running: Iterable[Slots], another: Slots) -> bool:
         """Whether it would fit beside these, all nodes taken together; where it does not, those behind it wait too."""
         if not self.gpu_bytes or self.can_grow:
@@ -126,6 +137,8 @@ def resources(
 
     `InputError` where a trial would never be placed.
     """
+    if wishes.gpus_per_fold > 1:
+        _check_placed(_fold_slots(nodes, wishes, can_grow), nodes, can_grow)
     shared = gpu_bytes > 0 and wishes.gpus_per_trial is None and wishes.space_gpus <= 1
     usual = slots(nodes, wishes, can_grow)
     if not (shared and usual.gpus):
@@ -157,6 +170,15 @@ def slots(nodes: Nodes, wishes: Wishes, can_grow: bool = False) -> Slots:
     return found
 
 
+def _fold_slots(nodes: Nodes, wishes: Wishes, can_grow: bool) -> Slots:
+    """Whole GPUs of one node for each fold, with the CPUs that go with them, and as many folds as there is room for."""
+    gpus, able = wishes.gpus_per_fold, _gpu_nodes(nodes, wishes.gpus_per_fold)
+    beside_each = min((int(node.get("CPU", 0.0) / node["GPU"]) for node in able), default=_CPUS_OF_A_NODE_TO_COME)
+    cpus = gpus * (wishes.cpus_per_trial or max(1, min(beside_each, _MOST_CPUS_BESIDE_A_GPU)))
+    fitting = sum(_fitting(node, gpus, cpus) for node in nodes)
+    return Slots(max(1, fitting, wishes.at_once if can_grow else 0), cpus, gpus, gpus)
+
+
 def _fitting(node: Mapping[str, float], gpus: float, cpus: int) -> int:
     """How many trials the node holds by its GPUs, where they want some, and by its CPUs."""
     by_cpus = int(node.get("CPU", 0.0) / cpus)
@@ -172,12 +194,13 @@ def _check_placed(found: Slots, nodes: Nodes, can_grow: bool) -> None:
     if can_grow or any(found.fits(node) for node in nodes):
         return
     most = {name: max((node.get(name, 0.0) for node in nodes), default=0.0) for name in ("GPU", "CPU")}
+    who, flag = ("trial", "--gpus-per-trial") if found.processes == 1 else ("fold", "--gpus-per-fold")
     if found.gpus > most["GPU"]:
         raise InputError(
-            f"A trial wants {found.gpus:g} GPUs of one node and no node has more than {most['GPU']:g};"
-            " --gpus-per-trial says otherwise, 0 is the CPU"
+            f"A {who} wants {found.gpus:g} GPUs of one node and no node has more than {most['GPU']:g}; {flag} says"
+            f" otherwise{', 0 is the CPU' if found.processes == 1 else ''}"
         )
     raise InputError(
-        f"A trial wants {found} of one node and no node has it; the most that any has is {most['CPU']:g} CPUs,"
-        f" {most['GPU']:g} GPUs (--cpus-per-trial, --gpus-per-trial)"
+        f"A {who} wants {found} of one node and no node has it; the most that any has is {most['CPU']:g} CPUs,"
+        f" {most['GPU']:g} GPUs (--cpus-per-trial, {flag})"
     )

@@ -259,9 +259,9 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
     def _pipeline(self, members: Sequence[Remaining]) -> Pipeline:
         """As many at once as could run of the one that takes most; where machines are still to come, as many as ran."""
         trials = {number for each in members for number in each.member.trials}
-        slots = min((self._at_once[number] for number in trials), default=self._slots.concurrent)
+        slots = min((self._at_once[number] for number in trials), default=self._slots.of_folds.concurrent)
         if self._slots.can_grow:
-            slots = min(slots, self._most_running)
+            slots = min(slots, max(1, self._most_running // self._plan.wishes.gpus_per_fold))
         return Pipeline(slots, self._plan.stages, self._start_s, self._turnover_s, self._comparing())
 
     def _comparing(self) -> Comparing:
@@ -314,7 +314,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         return Remaining(member, tuple(training_s), epochs, tuple(prediction_s))
 
     def _pace(self, number: int, recipe: Recipe) -> Pace:
-        self._at_once[number] = self._slots.of(recipe).concurrent
+        self._at_once[number] = self._slots.of_folds.of(recipe).concurrent
         rows = load_epochs(self._plan.search.trial(number).fold(0)).to_dict("records")
         return pace_of(rows, self._plan.scored_epochs, len(self._plan.folds.split(0)[1]), recipe.tta_count)
 

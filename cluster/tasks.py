@@ -30,16 +30,21 @@ def until_done(
     failed: Callable[[Key, Exception, float], object],
     look: Callable[[int], object],
     given_up: Callable[[list[Key]], list[Key]] = lambda left: [],
+    at_once: int | None = None,
 ) -> None:
-    """A task for each key, until all are done or given up.
+    """A task for each key, until all are done or given up; of all that are to be, `at_once` at most are asked for.
 
     `start` asks Ray for one, `fetch` brings what it has written; `failed(key, error, since)` raises where it is not to
     be started again; `look(done)` is called every second, and `given_up(left)` names those that are stopped.
     """
     store.publish()
     waiting = Waiting()
-    asked = {start(key): (key, time.time()) for key in wanted}
-    while asked:
+    queue = list(wanted)
+    asked: dict[Any, tuple[Key, float]] = {}
+    while queue or asked:
+        while queue and (at_once is None or len(asked) < at_once):
+            key = queue.pop(0)
+            asked[start(key)] = (key, time.time())
         done, _ = ray.wait(list(asked), num_returns=len(asked), timeout=_LOOK_EVERY_S)
         for task in done:
             key, since = asked.pop(task)
@@ -48,14 +53,15 @@ def until_done(
             if error:
                 failed(key, error, since)
                 asked[start(key)] = (key, time.time())
-        for key in given_up([key for key, _ in asked.values()]):
+        for key in given_up([*(key for key, _ in asked.values()), *queue]):
+            queue = [each for each in queue if each != key]
             for task in [task for task, (asked_for, _) in asked.items() if asked_for == key]:
                 ray.cancel(task, force=True)
                 del asked[task]
         fetch_running(key for key, _ in asked.values())
         store.publish(soon=True)
         waiting.look(wanted[key] for key, _ in asked.values())
-        look(len(wanted) - len(asked))
+        look(len(wanted) - len(asked) - len(queue))
 
 
 def remote(function: Callable[..., None], slot: Slots) -> Any:

@@ -41,6 +41,19 @@ def check_on_data(recipes: Sequence[Recipe], data: ImageData) -> None:
     )
 
 
+def check_divides(recipes: Sequence[Recipe], processes: int) -> None:
+    """Refuse recipes that several processes cannot train together, each on an even part of every batch."""
+    problems = {
+        f"batch_size must be a multiple of {processes}, got {recipe.batch_size}": None
+        for recipe in recipes
+        if recipe.batch_size % processes
+    }
+    if processes > 1 and any(recipe.compile for recipe in recipes):
+        problems["compile must be off: it is not tried with several processes"] = None
+    if problems:
+        raise InputError(f"Every batch is divided among {processes} processes, one a GPU (--gpus-per-fold):", problems)
+
+
 def check_weights(recipes: Iterable[Recipe], weights: Path | None) -> None:
     """Refuse pretrained backbones whose weights are not within reach."""
     names = dict.fromkeys(recipe.backbone for recipe in recipes if recipe.pretrained)

@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from search_spaces.recipe import Recipe
-from trainables.backbones import Net
 from trainables.losses.loss import Loss
 from trainables.losses.miner import Miner
 from trainables.optimizers import climb, frozen_statistics, go_back
@@ -26,7 +25,7 @@ from trainables.precision import autocast
 class Stepper:
     """Takes the steps of one training."""
 
-    net: Net
+    net: nn.Module
     optimizer: torch.optim.Optimizer
     loss: Loss
     recipe: Recipe
@@ -35,12 +34,15 @@ class Stepper:
     """Rows that pass through the net at once; halved where they do not fit."""
     on_halved: Callable[[int], object] = lambda micro_batch: None
 
-    def step(self, images: Tensor, labels: Tensor) -> Tensor:
-        """One step on a batch; returns its mean loss. Raises torch's `OutOfMemoryError` where one row does not fit."""
+    def step(self, images: Tensor, labels: Tensor, total: int | None = None) -> Tensor:
+        """One step on a batch; returns its mean loss. Raises torch's `OutOfMemoryError` where one row does not fit.
+
+        `total` are the rows of the whole batch, where these are one process's part of it.
+        """
         while True:
             self.optimizer.zero_grad(set_to_none=True)
             try:
-                value = self._gradient(images, labels)
+                value = self._gradient(images, labels, total or len(images))
                 break
             except torch.OutOfMemoryError:
                 if self.micro_batch == 1:
@@ -57,9 +59,9 @@ class Stepper:
         self.scaler.update()
         return value
 
-    def _gradient(self, images: Tensor, labels: Tensor) -> Tensor:
+    def _gradient(self, images: Tensor, labels: Tensor, total: int) -> Tensor:
         """The gradient that the optimizer is to use, left in the parameters; returns the mean loss where they are."""
-        value = self._add_gradient(images, labels)
+        value = self._add_gradient(images, labels, total)
         if not self.recipe.sam_rho:
             return value
         before = climb(self.net.parameters(), self.recipe.sam_rho)  # its direction does not care for the scale
@@ -68,22 +70,22 @@ class Stepper:
         self.optimizer.zero_grad(set_to_none=True)
         try:
             with frozen_statistics(self.net):
-                self._add_gradient(images, labels)
+                self._add_gradient(images, labels, total)
         finally:
             go_back(before)
         return value
 
-    def _add_gradient(self, images: Tensor, labels: Tensor) -> Tensor:
+    def _add_gradient(self, images: Tensor, labels: Tensor, total: int) -> Tensor:
         loss = self.loss
         if isinstance(loss, Miner) and len(images) > self.micro_batch:
             kept = loss.pick(self._rows(images, labels))
             images, labels, loss = images[kept], labels[kept], loss.inner
-        total = torch.zeros((), device=images.device)
+        mean = torch.zeros((), device=images.device)
         for some, theirs in self._micro_batches(images, labels):
             value = loss(self._logits(some), theirs) * (len(some) / len(images))
             self.scaler.scale(value).backward()  # type: ignore[no-untyped-call]
-            total += value.detach()
-        return total
+            mean += value.detach()
+        return mean
 
     @torch.no_grad()
     def _rows(self, images: Tensor, labels: Tensor) -> Tensor:

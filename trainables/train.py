@@ -1,6 +1,7 @@
 """The training loop: one recipe on one fold. It knows nothing of Ray, and reads top to bottom.
 
 python -m trainables.train RECIPE.json --data DIR --out FOLDER [--fold 0] [--folds 5] [--weights DIR]
+torchrun --nproc-per-node 2 -m trainables.train RECIPE.json ...     on two GPUs of this machine
 """
 
 from __future__ import annotations
@@ -29,26 +30,26 @@ from search_spaces.recipe import Recipe
 from trainables import scores
 from trainables.backbones import Build, Net, save_net, starting_net
 from trainables.checkpoint import load_checkpoint, save_checkpoint
-from trainables.checks import check_on_data, check_recipes
+from trainables.checks import check_divides, check_on_data, check_recipes
 from trainables.data.cleaned import cleaned_hash, with_cleaned
 from trainables.data.duplicates import duplicate_groups
 from trainables.data.folds import Folds, make_folds
-from trainables.data.images import PlainImages, TrainingImages, training_loader
+from trainables.data.images import PlainImages, TrainingImages, batch_sizes, training_loader
 from trainables.data.kaggle import ImageData, check_data, load_data
 from trainables.data.place import DataPlace
 from trainables.data.skipped import load_skipped
+from trainables.joint_steps import stepper_of
 from trainables.last_epochs import last_answer, lost_nets, renew_statistics, stir_in
 from trainables.layout import FoldFolder, SearchFolder, load_json, save_array, save_json, write_whole
-from trainables.losses.of_recipe import loss_of
-from trainables.memory import keep_to_share, micro_batch, remember
+from trainables.memory import keep_to_share
 from trainables.mixing import mix
 from trainables.node import check_node
 from trainables.optimizers import optimizer_of
 from trainables.precision import scaler_of
 from trainables.predict import device
+from trainables.ranks import ALONE, Rank, rank_under_torchrun
 from trainables.schedules import learning_rate
 from trainables.setting import Setting
-from trainables.steps import Stepper
 from trainables.tensorboard import Curves
 from trainables.validation import Validation, Validator
 from trainables.working_copy import working_copy
@@ -56,8 +57,8 @@ from trainables.working_copy import working_copy
 Row = dict[str, Any]
 """One epoch: epoch, train_loss, `scores.validation`'s, val_loss_raw (the training loss on validation images),
 score_s (seconds of it), micro_batch (rows that passed through the net at once), learning_rate (the head's), seconds,
-images_per_s,
-fold_hash, threads, ended_at (seconds since 1970), code_hash, host (its name), diverged."""
+images_per_s, fold_hash, threads, processes (that trained it together), ended_at (seconds since 1970), code_hash,
+host (its name), diverged."""
 
 
 @dataclass
@@ -105,13 +106,20 @@ class _Seen:
 
 
 def train(
-    recipe: Recipe, data: ImageData, folds: Folds, fold: int, folder: FoldFolder, setting: Setting
+    recipe: Recipe,
+    data: ImageData,
+    folds: Folds,
+    fold: int,
+    folder: FoldFolder,
+    setting: Setting,
+    rank: Rank = ALONE,
 ) -> Iterator[Row]:
     """Train a recipe on a fold, from its checkpoint where there is one; yields a row after each epoch.
 
     A resumed training first yields its newest row again, since a decision on it may have been lost with the
     process that was to take it. An epoch whose loss is not finite is trained once more from the checkpoint, since
     the machine may have slipped; the same again is the recipe's own doing, and the last row, marked `diverged`.
+    Where several processes train together (`rank`) all call this, with one folder; the first one scores and writes.
     """
     torch.set_num_threads(setting.threads)
     keep_to_share(setting.gpu_share)
@@ -119,40 +127,46 @@ def train(
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first called
         torch.use_deterministic_algorithms(True)
     seen = _seen(recipe, data, folds, fold, folder)
-    training = _begin(recipe, data, folds.hash, folder, setting)
+    training = _begin(recipe, data, folds.hash, folder, setting, rank)
     if training.rows:
-        _publish(training, recipe, folder)
+        if rank.first:
+            _publish(training, recipe, folder)
         yield training.rows[-1]
-    curves = Curves(folder.path, recipe, len(training.rows) + 1)
+    curves = Curves(folder.path, recipe, len(training.rows) + 1) if rank.first else None
     retried: set[int] = set()
     try:
         while not training.ended(recipe):
-            row = _train_and_score(training, recipe, seen, folder, setting)
+            row = _train_and_score(training, recipe, seen, folder, setting, rank)
             if row["diverged"] and row["epoch"] not in retried:
                 retried.add(row["epoch"])
-                _record_retry(row, folder)
-                training = _begin(recipe, data, folds.hash, folder, setting)
+                if rank.first:
+                    _record_retry(row, folder)
+                training = _begin(recipe, data, folds.hash, folder, setting, rank)
                 continue
             training.rows.append(row)
-            _save(training, recipe, folder)
-            curves.add(row)
+            if curves:
+                _save(training, recipe, folder)
+                curves.add(row)
             yield row
     finally:
-        curves.close()
+        if curves:
+            curves.close()
 
 
-def train_in_search(place: DataPlace, search: SearchFolder, number: int, fold: int, setting: Setting) -> Iterator[Row]:
+def train_in_search(
+    place: DataPlace, search: SearchFolder, number: int, fold: int, setting: Setting, rank: Rank = ALONE
+) -> Iterator[Row]:
     """`train` for a trial of a search, with its recipe and folds as the search folder has them.
 
     A row is yielded once all see what belongs to it.
     """
     if setting.node:
         check_node(place, setting.node)
-    with working_copy(search, number, fold, setting.bucket) as (here, publish):
+    with working_copy(search, number, fold, setting.bucket, rank) as (here, publish):
         recipe = Recipe.from_dict(load_json(here.trial(number).recipe))
         data = load_data(place.here(), load_skipped(here.skipped))
         known = replace(setting, micro_batches=here.micro_batches)
-        for row in train(recipe, data, Folds.load(here.folds), fold, here.trial(number).fold(fold), known):
+        for row in train(recipe, data, Folds.load(here.folds), fold, here.trial(number).fold(fold), known, rank):
             publish()
             yield row
 
@@ -168,19 +182,25 @@ def _seen(recipe: Recipe, data: ImageData, folds: Folds, fold: int, folder: Fold
     return _Seen(cleaned, train_rows, val_images, data.labels[val_rows], seed, folds.hash)
 
 
-def _train_and_score(training: Training, recipe: Recipe, seen: _Seen, folder: FoldFolder, setting: Setting) -> Row:
-    """The next epoch, and its row."""
+def _train_and_score(
+    training: Training, recipe: Recipe, seen: _Seen, folder: FoldFolder, setting: Setting, rank: Rank
+) -> Row:
+    """The next epoch, and its row. While the first process scores the net, those that helped to train it wait."""
     started = time.perf_counter()
     epoch = len(training.rows) + 1
     images = TrainingImages(seen.data, seen.train_rows, recipe, seen.seed, epoch)
-    train_loss, micro_batch = _train_epoch(training, recipe, images, epoch, seen.seed, setting)
+    train_loss, micro_batch = _train_epoch(training, recipe, images, epoch, seen.seed, setting, rank)
+    if not rank.first:
+        return rank.tell()
     row: Row = {"epoch": epoch, "train_loss": train_loss, "micro_batch": micro_batch}
     row |= _score_epoch(training, recipe, seen, row, folder, setting)
     seconds = time.perf_counter() - started
     row |= {"learning_rate": training.optimizer.param_groups[-1]["lr"], "seconds": seconds}
-    row |= {"images_per_s": len(images) / seconds, "fold_hash": seen.fold_hash, "threads": setting.threads}
-    row |= {"ended_at": time.time(), "code_hash": setting.code_hash, "host": os.uname().nodename}
+    row |= {"images_per_s": len(images) / seconds, "fold_hash": seen.fold_hash}
+    row |= {"threads": setting.threads, "processes": rank.count, "ended_at": time.time()}
+    row |= {"code_hash": setting.code_hash, "host": os.uname().nodename}
     row["diverged"] = not (math.isfinite(train_loss) and math.isfinite(row["val_loss"]))
+    rank.tell(row)
     return row
 
 
@@ -191,45 +211,40 @@ def _record_retry(row: Row, folder: FoldFolder) -> None:
 
 
 def _train_epoch(
-    training: Training, recipe: Recipe, images: TrainingImages, epoch: int, seed: int, setting: Setting
+    training: Training, recipe: Recipe, images: TrainingImages, epoch: int, seed: int, setting: Setting, rank: Rank
 ) -> tuple[float, int]:
     """One pass over the training rows; returns the mean training loss, and the rows that passed at once."""
     where = device()
-    stepper = Stepper(
-        training.net.head_only(epoch <= recipe.head_epochs).train(),
-        training.optimizer,
-        loss_of(recipe),
-        recipe,
-        training.scaler,
-        micro_batch(setting.micro_batches, recipe, where, setting.gpu_share),
-        lambda rows: _say_halved(recipe, setting, where, rows),
-    )
-    torch.manual_seed(zlib.crc32(f"{seed} {epoch}".encode()))  # dropout: the same after a resume as without one
-    loader = training_loader(images, recipe, seed + epoch, setting.loader_workers)
+    sizes = batch_sizes(len(images), recipe.batch_size)
+    mixes = recipe.augments(epoch) and recipe.mix != "none"
+    before = int(mixes and rank.count > 1)  # the row that the first of this process's own is mixed with
+    _seed(f"{seed} {epoch}", rank)
+    loader = training_loader(images, recipe, seed + epoch, setting.loader_workers, rank, before)
     val_losses = [row["val_loss"] for row in training.rows]
-    steps = len(loader)
-    total, count = torch.zeros((), device=where), 0
-    for step, (batch, labels) in enumerate(loader, start=(epoch - 1) * steps + 1):
-        rate = learning_rate(recipe, step / (recipe.epochs * steps), val_losses)
-        for group in training.optimizer.param_groups:
-            group["lr"] = rate * group["lr_scale"]
-        batch, labels = batch.to(where, non_blocking=True), labels.to(where, non_blocking=True)
-        if recipe.augments(epoch):
-            batch, labels = mix(recipe, batch, labels, training.build.n_classes, training.net)
-        total += stepper.step(batch, labels) * len(labels)
-        count += len(labels)
-        if training.average:
-            training.average.update(training.net, step=step)
-    return float(total) / count, stepper.micro_batch
+    steps = len(sizes)
+    total = torch.zeros((), device=where)
+    with rank.joined(training.net.head_only(epoch <= recipe.head_epochs).train()) as net:
+        stepper = stepper_of(net, training.optimizer, training.scaler, recipe, setting, where, rank)
+        for step, (size, (batch, labels)) in enumerate(zip(sizes, loader, strict=True), start=(epoch - 1) * steps + 1):
+            rate = learning_rate(recipe, step / (recipe.epochs * steps), val_losses)
+            for group in training.optimizer.param_groups:
+                group["lr"] = rate * group["lr_scale"]
+            batch, labels = batch.to(where, non_blocking=True), labels.to(where, non_blocking=True)
+            if mixes:
+                batch, labels = mix(recipe, batch, labels, training.build.n_classes, training.net)
+            total += stepper.step(batch[before:], labels[before:], size) * size
+            if training.average and rank.first:
+                training.average.update(training.net, step=step)
+    at_once = min(recipe.batch_size, stepper.micro_batch * rank.count)
+    return float(rank.summed(total)) / sum(sizes), at_once
 
 
-def _say_halved(recipe: Recipe, setting: Setting, where: torch.device, rows: int) -> None:
-    remember(setting.micro_batches, recipe, where, setting.gpu_share, rows)
-    print(
-        f"note: a batch of {recipe.batch_size} does not fit in memory with {recipe.backbone} at {recipe.image_size} px;"
-        f" its gradient is now added up over micro-batches of {rows}",
-        flush=True,
-    )
+def _seed(seed: str, rank: Rank) -> None:
+    """Chance is the same after a resume as without one. Mixing draws on the CPU, alike in all processes that train
+    together; dropout on the device, and on GPUs each its own."""
+    torch.manual_seed(zlib.crc32(seed.encode()))
+    if not rank.first:
+        torch.cuda.manual_seed(zlib.crc32(f"{seed} {rank.index}".encode()))
 
 
 def _score_epoch(
@@ -270,7 +285,9 @@ def _answer(
     return last_answer(of_last, training.soup_net, training.net if training.average else None, validator, folder)
 
 
-def _begin(recipe: Recipe, data: ImageData, fold_hash: str, folder: FoldFolder, setting: Setting) -> Training:
+def _begin(
+    recipe: Recipe, data: ImageData, fold_hash: str, folder: FoldFolder, setting: Setting, rank: Rank
+) -> Training:
     """A fresh training, or the one that the folder's checkpoint holds."""
     torch.manual_seed(recipe.seed)
     net, build = starting_net(recipe, len(data.classes), setting.weights)
@@ -297,6 +314,8 @@ def _begin(recipe: Recipe, data: ImageData, fold_hash: str, folder: FoldFolder, 
             training.soup = AveragedModel(training.epoch_net)
             training.soup.load_state_dict(stored["soup"])
         training.rows = stored["rows"]
+    if rank.least(len(training.rows)) < len(training.rows):
+        raise RuntimeError(f"{folder.path} showed processes that train together different checkpoints")
     return training
 
 
@@ -355,8 +374,11 @@ def main(arguments: list[str] | None = None) -> int:
         setting = Setting(
             flags.weights, recipe.tta_count, (), flags.threads, flags.loader_workers, deterministic=flags.deterministic
         )
-        for row in train(recipe, data, folds, flags.fold, FoldFolder(flags.out), setting):
-            print(json.dumps(row), flush=True)
+        rank = rank_under_torchrun()
+        check_divides([recipe], rank.count)
+        for row in train(recipe, data, folds, flags.fold, FoldFolder(flags.out), setting, rank):
+            if rank.first:
+                print(json.dumps(row), flush=True)
     except (InputError, OSError, json.JSONDecodeError) as error:
         print(f"trainables.train: {error}", file=sys.stderr)
         return 2

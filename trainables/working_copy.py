@@ -10,12 +10,26 @@ from pathlib import Path
 
 from trainables.bucket import Bucket, Copy
 from trainables.layout import SearchFolder
+from trainables.ranks import ALONE, Rank
 
 Publish = Callable[[], None]
 
 
 @contextmanager
 def working_copy(
+    search: SearchFolder, number: int, fold: int, bucket: Bucket | None, rank: Rank = ALONE
+) -> Iterator[tuple[SearchFolder, Publish]]:
+    """`own_copy`, of which processes that train together, on one machine, have one: the first's, which publishes."""
+    if rank.first:
+        with own_copy(search, number, fold, bucket) as (here, publish):
+            rank.tell({"copy": str(here.path)})
+            yield here, publish
+    else:
+        yield SearchFolder(Path(rank.tell()["copy"])), lambda: None
+
+
+@contextmanager
+def own_copy(
     search: SearchFolder, number: int, fold: int, bucket: Bucket | None
 ) -> Iterator[tuple[SearchFolder, Publish]]:
     """The search as this process sees it, and what brings a fold's new files to where all see them.

@@ -114,3 +114,10 @@ def test_a_machine_s_uncertain_pace_widens_time_and_nothing_else() -> None:
     sure, unsure = forecast(WORK), forecast(replace(WORK, pace_sd=0.15))
     assert unsure.search_epochs.high == pytest.approx(sure.search_epochs.high, rel=0.1)
     assert unsure.wall_s.high / unsure.wall_s.low > 1.2 * sure.wall_s.high / sure.wall_s.low
+
+
+def test_folds_that_take_several_gpus_each_wait_for_each_other() -> None:
+    alone, together = (course(replace(WORK, folds_at_once=n), np.random.default_rng(RNG_SEED)) for n in (0, 1))
+    assert together.busy_s == alone.busy_s
+    half = 10 * together.promotion_epochs / 2
+    assert together.wall_s - alone.wall_s == pytest.approx(half, abs=10 * 12), "two side by side end within a fold"

@@ -125,6 +125,20 @@ def test_a_plan_says_how_trials_share_gpus(
     assert "shares" not in capsys.readouterr().out
 
 
+def test_a_plan_says_how_folds_share_gpus(capsys: pytest.CaptureFixture[str], stripes: Path, tmp_path: Path) -> None:
+    flags = ["--data", str(stripes), "--folds", "2", "--out", str(tmp_path / "OUT"), "--set", "batch_size=8", "--plan"]
+    assert search.main([*flags, "--gpus-per-fold", "2", "--gpus", "4"]) == 0
+    assert "epochs more, each fold on 2 GPUs of a machine" in capsys.readouterr().out
+    assert search.main([*flags, "--gpus-per-fold", "2"]) == 0, "the machines that will train may have them"
+    assert "no node has more than 1; --gpus-per-fold" in refused(capsys, *flags, "--gpus-per-fold", "2", "--gpus", "1")
+    message = refused(capsys, *flags, "--gpus-per-fold", "3", "--gpus", "4")
+    assert "(--gpus-per-fold):\n  - batch_size must be a multiple of 3, got 8" in message
+    assert "compile must be off" in refused(capsys, *flags, "--gpus-per-fold", "2", "--set", "compile=true")
+    assert "at least 1, got 0" in refused(capsys, *flags, "--gpus-per-fold", "0")
+    message = refused(capsys, *flags, "--gpus-per-fold", "2", "--gpus-per-trial", "0")
+    assert "--gpus-per-fold needs GPUs, and --gpus-per-trial 0 is the CPU" in message
+
+
 def test_local_weights_choose_the_backbones(capsys: pytest.CaptureFixture[str], stripes: Path, tmp_path: Path) -> None:
     import timm
 

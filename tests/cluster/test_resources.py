@@ -138,3 +138,35 @@ def test_no_more_is_handed_out_than_fits() -> None:
     assert not found.has_room([small], large)
     assert found.has_room([small] * 7, small) and not found.has_room([small] * 8, small)
     assert Resources(Slots(1, 1, 0.0)).has_room([Slots(1, 1, 0.0)] * 9, Slots(1, 1, 0.0)), "Ray counts those"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "per_fold", "can_grow", "expected"),
+    [
+        (SERVER, 2, False, Slots(2, 16, 2, 2)),
+        (SERVER, 4, False, Slots(1, 32, 4, 4)),
+        (SERVER, 3, False, Slots(1, 24, 3, 3)),
+        ([*SERVER, *SERVER, *ONE_GPU], 2, False, Slots(4, 16, 2, 2)),
+        ([{"CPU": 4.0, "GPU": 4.0}], 2, False, Slots(2, 2, 2, 2)),
+        (HEAD_ONLY, 2, True, Slots(40, 8, 2, 2)),
+    ],
+)
+@pytest.mark.usefixtures("by_size")
+def test_a_fold_gets_several_gpus_of_one_node(
+    nodes: list[dict[str, float]], per_fold: int, can_grow: bool, expected: Slots
+) -> None:
+    found = resources(nodes, Wishes(40, space_gpus=1.0, gpus_per_fold=per_fold), 16 * GIB, 5, can_grow)
+    assert found.of_folds.of(sized(90)) == found.of_folds.of(sized(2000)) == expected
+    assert found.of(sized(90)).gpus == 0.125, "a trial has what it had"
+    assert Resources(Slots(2, 1, 0.0)).of_folds.of(RECIPE) == Slots(2, 1, 0.0)
+
+
+def test_a_fold_that_no_node_holds_is_refused_at_once() -> None:
+    with pytest.raises(InputError, match="A fold wants 2 GPUs of one node and no node has more than 0; --gpus-per-f"):
+        resources(LAPTOP, Wishes(16, gpus_per_fold=2))
+    with pytest.raises(InputError, match="A fold wants 2 GPUs of one node and no node has more than 1"):
+        resources(MIXED, Wishes(16, gpus_per_fold=2))
+    with pytest.raises(InputError, match="A fold wants 4 CPUs and 4 GPUs of one node and no node has it"):
+        resources([{"CPU": 2.0, "GPU": 4.0}], Wishes(16, gpus_per_fold=4))
+    with pytest.raises(InputError, match="A fold wants 64 CPUs and 2 GPUs"):
+        resources([{"CPU": 40.0, "GPU": 4.0}], Wishes(16, cpus_per_trial=32, gpus_per_fold=2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from search_spaces.recipe import Recipe
 from trainables import augment
 from trainables.data.kaggle import ImageData
+from trainables.ranks import ALONE, Rank
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -76,15 +78,19 @@ class TrainingImages(Dataset[tuple[Tensor, int | Tensor]]):
         return torch.from_numpy(np.ascontiguousarray(view)), target
 
 
-def training_loader(images: TrainingImages, recipe: Recipe, order_seed: int, workers: int) -> DataLoader:  # type: ignore[type-arg]
-    """Shuffled batches of images (n, S, S, 3) uint8 and labels (n,) or shares (n, K).
+def batch_sizes(rows: int, batch_size: int) -> list[int]:
+    """Rows of an epoch's batches. A last one of one image is left out: one alone has no statistics for BatchNorm."""
+    sizes = [min(batch_size, rows - first) for first in range(0, rows, batch_size)]
+    return sizes[:-1] if len(sizes) > 1 and sizes[-1] == 1 < batch_size else sizes
 
-    A last batch of one image is left out: one alone has no statistics for BatchNorm.
-    """
-    order = sampled_rows(images.labels, recipe.sampling, torch.Generator().manual_seed(order_seed))
-    if len(order) % recipe.batch_size == 1 and len(order) > 1:
-        order = order[:-1]
-    return DataLoader(images, recipe.batch_size, sampler=order, num_workers=workers)
+
+def training_loader(
+    images: TrainingImages, recipe: Recipe, order_seed: int, workers: int, rank: Rank = ALONE, before: int = 0
+) -> DataLoader:  # type: ignore[type-arg]
+    """Shuffled batches of images (n, S, S, 3) uint8 and labels (n,) or shares (n, K): the rows of `rank`."""
+    order = iter(sampled_rows(images.labels, recipe.sampling, torch.Generator().manual_seed(order_seed)))
+    batches = [list(islice(order, size)) for size in batch_sizes(len(images), recipe.batch_size)]
+    return DataLoader(images, batch_sampler=[rank.rows(batch, before) for batch in batches], num_workers=workers)
 
 
 def sampled_rows(labels: NDArray[np.int64], sampling: str, generator: torch.Generator) -> list[int]:
