@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from subprocess import CompletedProcess
 
 import numpy as np
@@ -145,8 +146,8 @@ def strike(monkeypatch: pytest.MonkeyPatch, steps: set[int]) -> None:
     """Turn the losses of some optimizer steps, counted from 1, into NaN."""
     step, count = Stepper.step, itertools.count(1)
 
-    def struck(stepper: Stepper, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        value = step(stepper, images, labels)
+    def struck(stepper: Stepper, *batch: Any) -> torch.Tensor:
+        value = step(stepper, *batch)
         return value * math.nan if next(count) in steps else value
 
     monkeypatch.setattr(Stepper, "step", struck)

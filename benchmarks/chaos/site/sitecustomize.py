@@ -19,8 +19,8 @@ def strike(steps: ModuleType, flag: Path) -> None:
     """Have every step look for the flag."""
     step = steps.Stepper.step
 
-    def struck(stepper: Any, images: Any, labels: Any) -> Any:
-        value = step(stepper, images, labels)
+    def struck(stepper: Any, *batch: Any) -> Any:
+        value = step(stepper, *batch)
         try:
             flag.rename(flag.with_suffix(".taken"))
         except FileNotFoundError:
