@@ -16,12 +16,11 @@ from cluster.flags import read_flags
 from cluster.folds import promote
 from cluster.identity import begin
 from cluster.plan import make_plan
-from cluster.prediction import fold_nets, predict_test
+from cluster.prediction import predict_test
 from cluster.session import session
 from cluster.tuner import SearchFailed, search
 from search_spaces import InputError
 from trainables.layout import write_whole
-from trainables.member import ensemble_members
 from trainables.replay import replay
 
 
@@ -41,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             promoted = promote(plan, slots, spending, trials)
             candidates = [*promoted, *denoise(plan, slots, spending, promoted)]
             choose(plan.search, plan.data, plan.folds, candidates, plan.metric, plan.quiet)
-            predict_test(plan, slots, spending, fold_nets(ensemble_members(plan.search, plan.folds.count), promoted[0]))
+            predict_test(plan, slots, spending, promoted[0])
             write_whole(plan.search.submission, submission(plan.data.test_ids, ensemble_test_probs(plan.search)))
             summary = summarize(plan.search, plan.data, plan.folds, time.monotonic() - started)
             report = write_report(analysis.load(plan.search.path))

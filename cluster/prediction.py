@@ -20,7 +20,7 @@ from trainables.answer import Partial, batch_size
 from trainables.bar import Update, bar
 from trainables.disk import sha256_of
 from trainables.layout import FoldFolder, save_array
-from trainables.member import Member, Pair
+from trainables.member import Member, Pair, ensemble_members
 from trainables.prediction import Prediction, predict_part
 from trainables.trial import load_recipe
 from trainables.view_means import mean_of_search
@@ -37,7 +37,12 @@ def fold_nets(members: Sequence[Member], best: Member) -> list[Pair]:
     return list(dict.fromkeys([*(pair for member in members for pair in member.pairs), best.pairs[0]]))
 
 
-def predict_test(plan: Plan, slots: Resources, spending: Spending, wanted: Sequence[Pair]) -> None:
+def predict_test(plan: Plan, slots: Resources, spending: Spending, best: Member) -> None:
+    """By all nets of the chosen ensemble, and by the best member's first."""
+    predict_by(plan, slots, spending, fold_nets(ensemble_members(plan.search, plan.folds.count), best))
+
+
+def predict_by(plan: Plan, slots: Resources, spending: Spending, wanted: Sequence[Pair]) -> None:
     """Write the test predictions of these trials' folds that are not there yet.
 
     Each image is read once for all of them. What is predicted stays when the driver or a machine goes, and what is left

@@ -12,7 +12,7 @@ import torch
 
 from cluster import prediction as module
 from cluster.failures import Attempts
-from cluster.prediction import fold_nets, predict_test
+from cluster.prediction import fold_nets, predict_by
 from cluster.resources import Resources, Slots, Wishes
 from cluster.store import Store, _others_write
 from cluster.tuner import SearchFailed
@@ -100,7 +100,7 @@ def predict(monkeypatch: pytest.MonkeyPatch) -> Predict:
         monkeypatch.setattr(module, "remote", Here)
         monkeypatch.setattr(module, "alive_nodes", lambda: [{"CPU": float(slots)}])
         resources = Resources(Slots(slots, 1, 0.0), wishes=Wishes(9))
-        predict_test(plan, resources, Silent(), nets)
+        predict_by(plan, resources, Silent(), nets)
         return batches
 
     return run

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from subprocess import CompletedProcess
+from typing import Any
 
 import numpy as np
 import pytest
