@@ -46,8 +46,14 @@ def quality(labels: Labels, pred_probs: Probs) -> NDArray[np.float64]:
 
 def wrong_share(labels: Labels, pred_probs: Probs) -> float:
     """The share of all labels that are wrong by the estimated joint of given and true labels, in [0, 1]."""
+    return float(1.0 - np.trace(joint(labels, pred_probs)))
+
+
+def joint(labels: Labels, pred_probs: Probs) -> NDArray[np.float64]:
+    """The estimated joint of given labels, down, and true ones, across, (K, K): shares of all rows that sum to 1."""
     _check_available()
-    return float(1.0 - np.trace(estimate_joint(labels, _exact(pred_probs))))
+    shares: NDArray[np.float64] = estimate_joint(labels, _exact(pred_probs))
+    return shares
 
 
 def expected_right(labels: Labels, pred_probs: Probs, flagged: NDArray[np.bool_]) -> float | None:
