@@ -116,12 +116,14 @@ def calibration_figure(pred_probs: Mapping[str, Probs], labels: Labels, fold_of:
             axes.errorbar(
                 table["confidence"], table["accuracy"], yerr=errors, fmt="o-", ms=3, lw=1, color=colour, label=label
             )
-        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
         axes.set_title(model if len(model) > 3 else f"trial {model}", fontsize=9)
         axes.spines[["top", "right"]].set_visible(False)
     for axes in panels[len(pred_probs) :]:
         axes.remove()
     figure.supxlabel("confidence in the likeliest class", fontsize=9)
     figure.supylabel("accuracy", fontsize=9)
-    panels[0].legend(frameon=False, fontsize=7, loc="upper left")
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False, fontsize=8
+    )
     return figure

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from analysis.evidence import FEWEST_TRIALS, too_few
@@ -125,11 +126,12 @@ def _panel(axes: Axes, curve: pd.DataFrame, name: str, enough: bool) -> None:
 def two_figure(cells: pd.DataFrame, mattered: Importance, metric: str, best_is_low: bool = True) -> Figure:
     """Heat maps of `Dependence.of_two`: the effect, and its standard error. Blue is better.
 
-    Hatched cells have no trial of their own: what stands there is drawn from their neighbours.
+    Colours reach as far as errors do, so that effects within them are pale. Hatched cells have no trial of their own:
+    what stands there is drawn from their neighbours.
     """
     one, other = cells.columns[:2]
     figure = Figure(figsize=(10, 4.2), layout="constrained")
-    most = max(float(cells["effect"].abs().max()), 1e-9)
+    most = max(float(cells["effect"].abs().max()), TIED_WITHIN * float(cells["se"].max()), 1e-9)
     left, right = figure.subplots(1, 2, sharey=True)
     _heat_map(left, cells, "effect", "RdBu_r" if best_is_low else "RdBu", (-most, most), f"effect on {metric}")
     _heat_map(right, cells, "se", "Greys", (0, 1.4 * max(float(cells["se"].max()), 1e-9)), "its standard error")
@@ -143,8 +145,9 @@ def _heat_map(axes: Axes, cells: pd.DataFrame, what: str, colours: str, ends: tu
     table, counts = (cells.pivot_table(index=one, columns=other, values=name) for name in (what, "trials"))
     edges = np.arange(len(table.columns) + 1) - 0.5, np.arange(len(table) + 1) - 0.5
     axes.pcolormesh(*edges, table.to_numpy(), cmap=colours, vmin=ends[0], vmax=ends[1])
-    bare = np.ma.masked_where(counts.to_numpy() > 0, np.zeros(table.shape))
-    axes.pcolor(*edges, bare, hatch="///", alpha=0, lw=0)
+    for row, column in np.argwhere(counts.to_numpy() == 0):
+        corner = (column - 0.5, row - 0.5)
+        axes.add_patch(Rectangle(corner, 1, 1, fill=False, hatch="////", edgecolor="#00000040", lw=0))
     for (row, column), value in np.ndenumerate(table.to_numpy()):
         dark = abs(value) > 0.6 * ends[1]
         axes.text(column, row, f"{value:.3f}", ha="center", va="center", fontsize=7, color="white" if dark else "black")

@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from analysis.loading import Found
 from trainables.scores import shown
 
-COLOURS = {"finished": "#1b7837", "stopped": "#b8b8b8", "diverged": "#b2182b", "failed": "#b2182b", "best": "#08519c"}
+COLOURS = {
+    "finished": "#1b7837",
+    "stopped": "#b8b8b8",
+    "cut": "#dfa03c",
+    "diverged": "#b2182b",
+    "failed": "#b2182b",
+    "best": "#08519c",
+}
 _PANELS_A_ROW = 4
 
 

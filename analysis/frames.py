@@ -67,15 +67,29 @@ def fold_epoch_frame(search: SearchFolder, left_at: Mapping[int, int], folds: in
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def member_probs(search: SearchFolder, number: int, folds: Folds) -> Probs:
-    """Out-of-fold probabilities (n, K) of the validated rows, by any trial that was judged.
+Stored = int | list[int]
+"""A member as JSON has it: the number of its trial, or of the trial that answers in each fold."""
 
-    As the search's answer averages views, where it has each. NaN in the folds that the trial was not trained on.
+
+def model_name(member: Stored) -> str:
+    """'003', or by fold '003/007/001'."""
+    return "/".join(f"{number:03d}" for number in trials_of(member))
+
+
+def trials_of(member: Stored) -> list[int]:
+    """The number of its one trial, or of each fold's."""
+    return [member] if isinstance(member, int) else member
+
+
+def member_probs(search: SearchFolder, member: Stored, folds: Folds) -> Probs:
+    """Out-of-fold probabilities (n, K) of the validated rows, by any trial that was judged, or by other ones by fold.
+
+    As the search's answer averages views, where it has each. NaN in the folds that were not trained.
     """
-    folder, mean = search.trial(number), mean_of_search(search)
-    check_fold_hashes(folder, folds)
-    parts = {}
+    mean, parts = mean_of_search(search), {}
     for fold in range(folds.count):
+        folder = search.trial(member if isinstance(member, int) else member[fold])
+        check_fold_hashes(folder, folds)
         own = folder.fold(fold)
         if mean != MEANS[0] and own.view_probs.exists():
             parts[fold] = nested_means(load_array(own.view_probs)[: load_recipe(folder).tta_count], mean)[-1]

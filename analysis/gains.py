@@ -36,7 +36,7 @@ def leave_one_out(pred_probs: Mapping[str, Probs], labels: NDArray[np.integer]) 
     rows = []
     members, known = _known(pred_probs, labels)
     everyone = hits(np.mean(list(members.values()), axis=0), known)
-    for name in members if len(members) > 1 else ():
+    for name in members if len(members) > 1 and len(known) else ():
         others = hits(np.mean([each for other, each in members.items() if other != name], axis=0), known)
         found = paired(everyone, others)
         interval = evidence.of_difference(found, len(members))
@@ -52,13 +52,13 @@ def growing(pred_probs: Mapping[str, Probs], labels: NDArray[np.integer]) -> pd.
     members, known = _known(pred_probs, labels)
     names = list(members)
     first = hits(members[names[0]], known)
-    for count, name in enumerate(names, start=1):
+    for count, name in enumerate(names if len(known) else (), start=1):
         right = hits(np.mean([members[each] for each in names[:count]], axis=0), known)
         lead = paired(right, first)
         share = float(right.mean())
         about = {"members": count, "added": name, "accuracy": share, "se": accuracy_se(share, len(known))}
         rows.append(about | {"ahead": lead.behind, "ahead_se": lead.se})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["members", "added", "accuracy", "se", "ahead", "ahead_se"])
 
 
 def _known(
@@ -71,7 +71,7 @@ def _known(
 def gains_verdict(without: pd.DataFrame) -> str:
     """Which members are missed."""
     if without.empty:
-        return "There is one member: nothing is gained and nothing lost."
+        return "There is one member, or no image that all predicted: nothing can be said of what each brings."
     missed = list(without[without["low"] > 0]["without"])
     spoil = list(without[without["high"] < 0]["without"])
     parts = [f"Missed if left out: {', '.join(missed)}."] if missed else []

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -138,6 +139,7 @@ def rows_of_images(
         part.suptitle(title, fontsize=9, x=0.01, ha="left")
         for place, axes in enumerate(part.subplots(1, across, squeeze=False).flat):
             axes.set_axis_off()
+            axes.set_anchor("N")
             if place < len(images):
                 _show(axes, images[place])
                 if captions:
@@ -167,7 +169,10 @@ def sizes_figure(files: pd.DataFrame) -> Figure:
     counts = files.groupby(["width", "height"]).size().reset_index(name="images")
     area = 20 + 280 * counts["images"] / counts["images"].max()
     axes.scatter(counts["width"], counts["height"], s=area, color=COLOURS["best"], alpha=0.6)
-    axes.set(xlabel="width, px", ylabel="height, px", title=f"{len(counts)} sizes of {len(files)} images")
+    axes.set(xlabel="width, px", ylabel="height, px")
+    axes.set_title(f"{len(counts)} different size{'s' * (len(counts) != 1)} of {len(files)} images", fontsize=9)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(6, integer=True))
     axes.margins(0.2)
     axes.spines[["top", "right"]].set_visible(False)
     return figure

@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
+from analysis import evidence
 from analysis.image_files import rows_of_images
 from analysis.loading import ENSEMBLE, Found
 from search_spaces.errors import InputError
@@ -50,13 +51,15 @@ def common_pairs(found: Found, most: int = 6) -> pd.DataFrame:
 def by_part(found: Found, part: str) -> pd.DataFrame:
     """One row a `fold`, `class` or `source`: its `images`, how many labels are `suspicious`, and their `share`.
 
-    A part with a share far above the others' is noisier, or harder, or other than the rest.
+    With its 95 % interval: a part whose interval is above the others' is noisier, or harder, or other than the rest.
     """
     images = found.images
     flagged = images["image_id"].isin(found.label_issues["image_id"])
     table = flagged.groupby(images[part]).agg(["size", "sum"])
     table.columns = ["images", "suspicious"]
-    return table.assign(share=table["suspicious"] / table["images"]).reset_index()
+    shares = [evidence.of_share(int(hits), int(count)) for count, hits in table.to_numpy()]
+    table = table.assign(share=[each.value for each in shares])
+    return table.assign(low=[each.low for each in shares], high=[each.high for each in shares]).reset_index()
 
 
 def pictures(found: Found) -> Picture:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from analysis import evidence
 from analysis.figures import COLOURS
+from analysis.frames import model_name
 from analysis.loading import ENSEMBLE, Found
 from search_spaces.errors import InputError
 from trainables.bucket import Bucket, is_bucket
@@ -28,6 +29,7 @@ def record(found: Found, given: Sequence[tuple[str, str]]) -> dict[str, float]:
     `InputError` with everything that is wrong with them, and nothing is written.
     """
     known = [f"{number:03d}" for number in (*found.trials["trial"], *found.denoised)]
+    known += [name for name in map(model_name, found.promoted) if name not in known]
     told, problems = {}, []
     for trial, text in given:
         name = f"{int(trial):03d}" if trial.isdecimal() else trial

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import leaderboard
-from analysis.frames import Probs
+from analysis.frames import Probs, Stored, model_name
 from analysis.loading import ENSEMBLE, Found, load
 from search_spaces.errors import InputError
 from trainables.bucket import is_bucket
@@ -39,6 +39,8 @@ _FIRST = ("backbone", "image_size", "batch_size", "learning_rate", "loss", "t1",
 
 _NOT_CHANGES = ("seed",)
 
+_BY_FOLD = {"parent": "–", "change": "another trial in each fold", "ahead": np.nan, "ahead_se": np.nan}
+
 
 def ledger(searches: Sequence[Found], everyone: bool = False) -> pd.DataFrame:
     """One row a model, earlier searches first, in the columns of `COLUMNS`.
@@ -48,7 +50,7 @@ def ledger(searches: Sequence[Found], everyone: bool = False) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for found in sorted(searches, key=_began):
         known = leaderboard.scores(found)
-        own = [_trial(found, number) for number in _numbers(found, known, everyone)]
+        own = [_model(found, member) for member in _members(found, known, everyone)]
         rows += _with_parents(own, rows)
         rows.append(_ensemble(found, own))
         for row in (*own, rows[-1]):
@@ -56,27 +58,30 @@ def ledger(searches: Sequence[Found], everyone: bool = False) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _numbers(found: Found, known: Mapping[str, float], everyone: bool) -> list[int]:
-    scored = {int(name) for name in known if name != ENSEMBLE}
-    judged = {trial.number for trial in found.trial_list if trial.judged}
-    return sorted({*found.promoted, *found.denoised} | (judged if everyone else judged & scored))
+def _members(found: Found, known: Mapping[str, float], everyone: bool) -> list[Stored]:
+    judged = [trial.number for trial in found.trial_list if trial.judged]
+    asked = [number for number in judged if everyone or model_name(number) in known]
+    members = {model_name(member): member for member in (*found.promoted, *found.denoised, *asked)}
+    return [members[name] for name in sorted(members)]
 
 
 def _began(found: Found) -> float:
     return float(found.fold_epochs["ended_at"].min())
 
 
-def _trial(found: Found, number: int) -> dict[str, Any]:
-    model, epochs = f"{number:03d}", found.fold_epochs
-    own = epochs[epochs["trial"] == number]
+def _model(found: Found, member: Stored) -> dict[str, Any]:
+    """Without a recipe where another trial answers in each fold."""
+    epochs = found.fold_epochs
+    number_of = [member] * found.about["folds"] if isinstance(member, int) else member
+    own = epochs[epochs["trial"] == epochs["fold"].map(dict(enumerate(number_of)))]
     last = own.sort_values("epoch").groupby("fold").last()
-    return _scored(found, model, found.probs_of(number)) | {
+    row = _scored(found, model_name(member), found.probs_of(member)) | {
         "folds": f"{len(last)} of {found.about['folds']}",
         "train_loss": last["train_loss"].mean(),
         "valid_loss": last["val_loss"].mean(),
         "hours": own["seconds"].sum() / 3600,
-        "recipe": load_recipe(found.search.trial(number)).to_dict(),
     }
+    return row | {"recipe": load_recipe(found.search.trial(member)).to_dict()} if isinstance(member, int) else row
 
 
 def _scored(found: Found, model: str, probs: Probs) -> dict[str, Any]:
@@ -98,7 +103,7 @@ def _with_parents(own: list[dict[str, Any]], earlier: Sequence[dict[str, Any]]) 
     """The rows of a search, each told against all rows before it."""
     for place, row in enumerate(own):
         candidates = [each for each in (*earlier, *own[:place]) if "recipe" in each]
-        row |= _against(row, parent_of(row, candidates))
+        row |= _against(row, parent_of(row, candidates)) if "recipe" in row else _BY_FOLD
     return own
 
 
@@ -143,7 +148,7 @@ def _ensemble(found: Found, own: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Its parent is the best of the trials that it was chosen from."""
     about = found.summary["ensemble"]
     weights = zip(about["members"], about["weights"], strict=True)
-    told = ", ".join(f"{number:03d} x {weight:.2f}" for number, weight in weights)
+    told = ", ".join(f"{model_name(member)} x {weight:.2f}" for member, weight in weights)
     row, best = _scored(found, ENSEMBLE, found.pred_probs[ENSEMBLE]), max(own, key=lambda each: float(each["cv"]))
     return (
         row

@@ -110,9 +110,12 @@ class Found:
         return frames.fold_epoch_frame(self.search, left_at, self.about["folds"])
 
     @cached_property
-    def promoted(self) -> list[int]:
-        """The trials that were trained on all folds, best first; not the denoised ones."""
-        return [int(number) for number in load_json(self.search.promoted)]
+    def promoted(self) -> list[frames.Stored]:
+        """The trials that were trained on all folds, best first, by number; not the denoised ones.
+
+        A list stands for a member that has another trial in each fold.
+        """
+        return list(load_json(self.search.promoted))
 
     @cached_property
     def denoised(self) -> list[int]:
@@ -165,13 +168,13 @@ class Found:
 
         A row is NaN where a trial was not trained on the fold.
         """
-        probs = {f"{number:03d}": self.probs_of(number) for number in (*self.promoted, *self.denoised)}
+        probs = {frames.model_name(each): self.probs_of(each) for each in (*self.promoted, *self.denoised)}
         columns = [f"p{k}" for k in range(len(self.about["classes"]))]
         return {**probs, ENSEMBLE: self._oof[columns].to_numpy(np.float64)}
 
-    def probs_of(self, number: int) -> frames.Probs:
+    def probs_of(self, member: frames.Stored) -> frames.Probs:
         """The same of any trial that trained; of one that was not promoted, fold 0 alone is not NaN."""
-        return frames.member_probs(self.search, number, self._folds)
+        return frames.member_probs(self.search, member, self._folds)
 
     @cached_property
     def predictions(self) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from trainables.scores import goodness
 _FEW = 6
 """So many different values are ticks, each; more are an axis from the least to the greatest."""
 
-_SHOWN = 14
+_SHOWN = 18
 """Characters of a name."""
 
 

@@ -107,7 +107,7 @@ def fold_figure(table: pd.DataFrame) -> Figure:
             fmt="o-",
             ms=4,
             lw=2 if ensemble else 1,
-            color=COLOURS["best"] if ensemble else None,
+            color=COLOURS["best"] if ensemble else f"C{place + 1}",
             label=model if ensemble else f"trial {model}",
             zorder=3 if ensemble else 2,
         )

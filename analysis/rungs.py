@@ -134,8 +134,10 @@ def _strips(axes: Axes, rungs: pd.DataFrame, metric: str) -> None:
         here = rungs[rungs["rung"] == rung]
         for goes_on, kind, label in ((False, "stopped", "stopped here"), (True, "finished", "went on")):
             values = here.loc[here["goes_on"] == goes_on, "value"]
-            spread = place + np.linspace(-0.15, 0.15, max(len(values), 2))[: len(values)]
-            axes.scatter(spread, values, color=COLOURS[kind], s=22, label=None if place else label)
+            spread = place + (np.linspace(-0.15, 0.15, len(values)) if len(values) > 1 else 0)
+            axes.scatter(
+                np.broadcast_to(spread, len(values)), values, color=COLOURS[kind], s=22, label=None if place else label
+            )
     axes.set_xticks(range(len(names)), [f"rung {rung}\n(n = {(rungs['rung'] == rung).sum()})" for rung in names])
     axes.set(ylabel=f"{metric} there", xlim=(-0.5, max(len(names), 1) - 0.5))
     axes.legend(frameon=False, fontsize=8)
@@ -155,7 +157,7 @@ def agreement_figure(rungs: pd.DataFrame, metric: str) -> Figure:
         found = pairs[(pairs["rung"] == rung) & (pairs["later"] == END)]
         told = "too few" if found.empty or found["correlation"].isna().all() else f"{found['correlation'].iloc[0]:+.2f}"
         axes.set_title(f"rank correlation {told} (n = {len(here)})", fontsize=9)
-        axes.set(xlabel=f"{metric} at rung {rung}", ylabel="at the end")
+        axes.set(xlabel=f"{metric} at rung {rung}", ylabel=f"{metric} at the end")
         axes.margins(0.15)
         axes.spines[["top", "right"]].set_visible(False)
     return figure

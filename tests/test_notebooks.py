@@ -46,7 +46,7 @@ def executed(paths: list[Path], extra: str = _HEAVY) -> list[nbformat.NotebookNo
         clients = []
         for notebook in notebooks:
             notebook.cells.append(nbformat.v4.new_code_cell(extra))
-            clients.append(NotebookClient(notebook, timeout=120, resources=where))
+            clients.append(NotebookClient(notebook, timeout=120, startup_timeout=120, resources=where))
         await asyncio.gather(*(client.async_execute() for client in clients))
 
     asyncio.run(execute())

@@ -6,6 +6,8 @@ Northcutt, Jiang, Chuang: Confident Learning, arXiv 1911.00068, by the library c
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,9 +15,11 @@ from search_spaces.errors import InputError
 from trainables.scores import Labels, Probs, fit_temperature, tempered
 
 try:
-    from cleanlab.count import estimate_joint
-    from cleanlab.filter import find_label_issues
-    from cleanlab.rank import get_label_quality_scores
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")  # tqdm misses widgets in a notebook: no bar is shown
+        from cleanlab.count import estimate_joint
+        from cleanlab.filter import find_label_issues
+        from cleanlab.rank import get_label_quality_scores
 except ImportError:  # who leaves it out can do without suspicious labels
     find_label_issues = None
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from analysis.classes import answered, class_counts, class_figure
+from analysis.confusion import confusion, confusion_figure
 from analysis.image_files import (
     brightness_figure,
     image_files,
@@ -20,8 +21,6 @@ from analysis.image_files import (
     sizes_figure,
 )
 from analysis.label_noise import (
-    confusion,
-    confusion_figure,
     duplicate_groups,
     duplicates_verdict,
     noise_by_class,

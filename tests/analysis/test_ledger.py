@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -41,6 +42,19 @@ def test_a_trial_of_one_fold_has_a_row_if_asked_for_or_on_the_leaderboard(small_
     assert table.loc["002", "cv"] == pytest.approx(right[fold].mean())
     before = found.pred_probs["000"].argmax(1) == found.images["label"]
     assert table.loc["002", "ahead"] == pytest.approx(right[fold].mean() - before[fold].mean())
+
+
+def test_a_member_may_have_another_trial_in_each_fold(small_out: Path) -> None:
+    search = SearchFolder(small_out)
+    save_json(search.promoted, [0, [1, 0, 1]])
+    found = analysis.load(small_out)
+    table = ledger([found]).set_index("trial")
+    assert table.index.tolist() == ["000", "001/000/001", "ensemble"]
+    assert table.loc["001/000/001", ["parent", "folds"]].tolist() == ["–", "3 of 3"]
+    mixed, first = found.pred_probs["001/000/001"], found.pred_probs["000"]
+    folds = found.images["fold"].to_numpy()
+    np.testing.assert_array_equal((mixed == first).all(1) | (folds != 1), True)
+    np.testing.assert_array_equal(mixed[folds == 0], found.probs_of(1)[folds == 0])
 
 
 def test_a_later_search_has_parents_in_the_earlier_one(small_out: Path, tmp_path: Path) -> None:
