@@ -1,6 +1,7 @@
 """What members bring to a mean, and whether probabilities are what they say."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis.calibration import calibration, calibration_figure, cross_tempered, error_by_chance, reliability
@@ -23,7 +24,8 @@ def test_a_member_that_helps_is_missed_and_one_that_spoils_is_not() -> None:
     table = leave_one_out({**good, "bad": probs(0.05, 9, sure=0.999)}, LABELS).set_index("without")
     assert table.loc["bad", "high"] < 0
     assert leave_one_out(good, LABELS)["ahead"].mean() > 0  # three that err apart outvote two
-    assert "The mean is better without bad." in gains_verdict(table.reset_index())
+    told = pd.DataFrame({"without": ["a", "b", "c"], "low": [0.01, -0.03, -0.01], "high": [0.03, -0.01, 0.01]})
+    assert gains_verdict(told) == "Missed if left out: a. The mean is better without b."
     assert gains_verdict(leave_one_out({"000": good["000"]}, LABELS)).startswith("There is one member, or")
 
 
