@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from analysis import evidence
 from analysis.figures import COLOURS
+from analysis.loading import ENSEMBLE
 from trainables.comparison import paired
 from trainables.scores import calibration_error, fit_temperature, hits, losses, tempered
 
@@ -19,6 +20,7 @@ Labels = NDArray[np.integer]
 
 _BINS = 10
 _DRAWS = 200
+_MOST_COLUMNS = 5
 
 
 def cross_tempered(pred_probs: Probs, labels: Labels, fold_of: Labels) -> tuple[Probs, float]:
@@ -101,10 +103,10 @@ def calibration_figure(pred_probs: Mapping[str, Probs], labels: Labels, fold_of:
 
     Below the diagonal a model is surer than it is right.
     """
-    columns = min(4, len(pred_probs))
+    columns = len(pred_probs) if len(pred_probs) <= _MOST_COLUMNS else 4
     rows = -(-len(pred_probs) // columns)
-    figure = Figure(figsize=(2.9 * columns + 0.4, 2.9 * rows + 0.4), layout="constrained")
-    panels = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
+    figure = Figure(figsize=(2.6 * columns + 0.4, 2.6 * rows + 0.8), layout="constrained")
+    panels = list(figure.subplots(rows, columns, sharey=True, squeeze=False).flat)
     for axes, (model, probs) in zip(panels, pred_probs.items(), strict=False):
         there = ~np.isnan(probs).any(1)
         own, known = probs[there], labels[there]
@@ -117,7 +119,7 @@ def calibration_figure(pred_probs: Mapping[str, Probs], labels: Labels, fold_of:
                 table["confidence"], table["accuracy"], yerr=errors, fmt="o-", ms=3, lw=1, color=colour, label=label
             )
         axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
-        axes.set_title(model if len(model) > 3 else f"trial {model}", fontsize=9)
+        axes.set_title(model if model == ENSEMBLE else f"trial {model}", fontsize=9)
         axes.spines[["top", "right"]].set_visible(False)
     for axes in panels[len(pred_probs) :]:
         axes.remove()

@@ -22,7 +22,7 @@ def confusion_figure(counts: pd.DataFrame, most_classes: int = 15) -> Figure:
     kept = counts.sum(axis=1).sort_values(ascending=False).index[:most_classes]
     table = counts.loc[[name for name in counts.index if name in kept], [n for n in counts.columns if n in kept]]
     shares = (table.div(counts.sum(axis=1).reindex(table.index).clip(lower=1), axis=0)).to_numpy()
-    names = [str(name)[:22] for name in table.index]
+    names = [str(name)[:30] for name in table.index]
     size = 2.2 + 0.48 * len(names)
     figure = Figure(figsize=(size + 0.6, size), layout="constrained")
     axes = figure.subplots()
@@ -37,7 +37,8 @@ def confusion_figure(counts: pd.DataFrame, most_classes: int = 15) -> Figure:
             axes.text(column, row, text, ha="center", va="center", fontsize=8, color="white" if dark else "black")
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
     axes.set_yticks(range(len(names)), names, fontsize=8)
-    axes.set(xlabel="what the ensemble says, out of fold", ylabel="label as given")
+    axes.set_xlabel("what the ensemble says, out of fold", fontsize=9)
+    axes.set_ylabel("label as given", fontsize=9)
     axes.set_title("% of each label's images", fontsize=9)
     axes.invert_yaxis()
     axes.set_aspect("equal")

@@ -64,9 +64,9 @@ def timeline(fold_epochs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     overlap have different lanes; what has one lane ran one after the other.
     """
     ended = trials.set_index("trial")["status"]
-    groups = fold_epochs.assign(begin=fold_epochs["ended_at"] - fold_epochs["seconds"]).groupby(
-        ["trial", "fold", "stage"], sort=False
-    )
+    begun = fold_epochs["ended_at"] - fold_epochs["seconds"]
+    hosts = fold_epochs.get("host", pd.Series("", index=fold_epochs.index))  # which earlier code did not write
+    groups = fold_epochs.assign(begin=begun, host=hosts).groupby(["trial", "fold", "stage"], sort=False)
     table = groups.agg(host=("host", "last"), begin_s=("begin", "min"), end_s=("ended_at", "max")).reset_index()
     table[["begin_s", "end_s"]] -= table["begin_s"].min()
     table = table.sort_values("begin_s", ignore_index=True)

@@ -47,7 +47,8 @@ def differences_verdict(pairs: pd.DataFrame) -> str:
     names = ("model", "other")
     ordered = [[row[name] for name in names[:: 1 if row["ahead"] > 0 else -1]] for row in beyond.to_dict("records")]
     leads = [" ahead of ".join(pair) for pair in ordered]
-    return f"{len(beyond)} of {len(pairs)} differences exclude zero: {_some(leads)}. The rest are ties."
+    rest = " The rest are ties." if len(beyond) < len(pairs) else ""
+    return f"{len(beyond)} of {len(pairs)} differences exclude zero: {_some(leads)}.{rest}"
 
 
 def _some(names: Sequence[str], most: int = 6) -> str:

@@ -89,7 +89,10 @@ def growing_figure(steps: pd.DataFrame) -> Figure:
         steps["members"], 100 * steps["ahead"], yerr=100 * steps["ahead_se"], fmt="o-", capsize=3, color=COLOURS["best"]
     )
     axes.axhline(0, color="#444444", lw=0.8)
-    axes.set_xticks(steps["members"], [f"{row['members']}\n+ {row['added']}" for row in steps.to_dict("records")])
+    axes.set_xticks(
+        steps["members"],
+        [f"{row['members']}\n{'+ ' * (row['members'] > 1)}{row['added']}" for row in steps.to_dict("records")],
+    )
     if len(steps) > 12:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="members of the mean", ylabel="points of accuracy ahead\nof the first alone, ± 1 SE")
