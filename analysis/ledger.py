@@ -20,6 +20,7 @@ import pandas as pd
 
 from analysis import leaderboard
 from analysis.frames import Probs, Stored, model_name
+from analysis.ledger_text import as_lines, as_markdown, as_text
 from analysis.loading import ENSEMBLE, Found, load
 from search_spaces.errors import InputError
 from trainables.bucket import is_bucket
@@ -90,7 +91,7 @@ def _scored(found: Found, model: str, probs: Probs) -> dict[str, Any]:
     there = ~np.isnan(probs).any(1)
     share = accuracy(probs[there], labels[there])
     return {
-        "search": found.place,
+        "search": found.place.partition("?")[0],
         "trial": model,
         "cv": share,
         "se": accuracy_se(share, int(there.sum())),
@@ -164,41 +165,6 @@ def _ensemble(found: Found, own: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     )
 
 
-def as_text(table: pd.DataFrame) -> pd.DataFrame:
-    """The table as it is read: ± for errors, four digits, minutes where hours are few."""
-
-    def number(value: float, digits: int = 4, sign: str = "") -> str:
-        return "–" if pd.isna(value) else f"{value:{sign}.{digits}f}"
-
-    rows = [
-        {
-            "search": row["search"],
-            "trial": row["trial"],
-            "parent": row["parent"],
-            "change": row["change"],
-            "folds": row["folds"],
-            "CV": f"{number(row['cv'])} ± {number(row['se'])}",
-            "ahead of parent": "–" if pd.isna(row["ahead"]) else _ahead(row["ahead"], row["ahead_se"]),
-            "LB": number(row["lb"]),
-            "train loss": number(row["train_loss"]),
-            "valid loss": number(row["valid_loss"]),
-            "time": f"{row['hours']:.2f} h" if row["hours"] >= 1 else f"{60 * row['hours']:.1f} min",
-        }
-        for row in table.to_dict("records")
-    ]
-    return pd.DataFrame(rows)
-
-
-def _ahead(ahead: float, se: float) -> str:
-    return f"{ahead:+.4f} ± {se:.4f}" + (" (tie)" if abs(ahead) <= 1.96 * se else "")
-
-
-def as_markdown(text: pd.DataFrame) -> str:
-    """A table of GitHub's kind."""
-    lines = [list(text.columns), ["---"] * len(text.columns), *text.astype(str).to_numpy().tolist()]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0: done. 2: bad input."""
     flags = _read_flags(arguments)
@@ -226,7 +192,7 @@ def _beside(out: str) -> Path:
 
 def _write(table: pd.DataFrame, folder: Path) -> None:
     there, text, told = LedgerFolder(folder), as_text(table), leaderboard.verdict(table)
-    print(text.to_string(index=False) if len(text) else "no finished search")
+    print(as_lines(text) if len(text) else "no finished search")
     print(told)
     write_whole(there.table, table.to_csv(index=False))
     write_whole(there.page, f"{as_markdown(text)}\n\n{told}\n")

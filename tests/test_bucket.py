@@ -114,7 +114,7 @@ def test_a_misspelt_bucket_is_refused_at_once(server: Server) -> None:
     started = time.monotonic()
     with pytest.raises(InputError, match=r"--out: s3://nowhere/.* cannot be written"):
         Bucket(server.uri("nowhere/out")).check("--out")
-    with pytest.raises(InputError, match=r"OUT: s3://nowhere/.* cannot be read"):
+    with pytest.raises(InputError, match=r"s3://nowhere/.* holds no search"):
         analysis.load(server.uri("nowhere/out"))
     assert time.monotonic() - started < 20
 

@@ -9,7 +9,8 @@ import pytest
 
 import analysis
 from analysis import leaderboard
-from analysis.ledger import as_markdown, as_text, changes, ledger, main, parent_of
+from analysis.ledger import changes, ledger, main, parent_of
+from analysis.ledger_text import as_lines, as_markdown, as_text
 from trainables.layout import SearchFolder, load_json, save_json
 
 
@@ -143,6 +144,7 @@ def test_a_tie_is_called_one() -> None:
     text = as_text(pd.DataFrame([row, {**row, "ahead": 0.01, "hours": 3.0}]))
     assert text["ahead of parent"].tolist() == ["+0.0010 ± 0.0020 (tie)", "+0.0100 ± 0.0020"]
     assert text["time"].tolist() == ["30.0 min", "3.00 h"]
+    assert [line.split()[0] for line in as_lines(text).splitlines()] == ["search", "s", "a", "s", "a"]
     lines = as_markdown(text).splitlines()
     assert len(lines) == 4
     assert "a / b" in lines[2]
