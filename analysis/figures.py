@@ -16,14 +16,21 @@ from analysis.loading import Found
 from trainables.member import member_name
 from trainables.scores import shown
 
-COLOURS = {"finished": "#1b7837", "stopped": "#b8b8b8", "diverged": "#b2182b", "failed": "#b2182b", "best": "#08519c"}
+COLOURS = {
+    "finished": "#1b7837",
+    "stopped": "#b8b8b8",
+    "cut": "#dfa03c",
+    "diverged": "#b2182b",
+    "failed": "#b2182b",
+    "best": "#08519c",
+}
 _PANELS_A_ROW = 4
 
 
 def search_curves(found: Found) -> Figure:
     """Every trial's deciding number and accuracy against the epoch, rungs as dashed lines, the best trial in blue."""
     figure = Figure(figsize=(10, 3.8), layout="constrained")
-    for axes, metric in zip(figure.subplots(1, 2), shown(found.summary["metric"]), strict=True):
+    for axes, metric in zip(figure.subplots(1, 2), shown(found.metric), strict=True):
         _curves(axes, found, metric)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
@@ -31,11 +38,10 @@ def search_curves(found: Found) -> Figure:
 
 
 def _curves(axes: Axes, found: Found, metric: str) -> None:
-    best = found.summary["best_trial"]["trial"]
     named: set[str] = set()
     for number, rows in found.epochs.groupby("trial"):
-        kind = "best" if number == best else str(rows["status"].iloc[0])
-        label = None if kind in named else {"best": f"best trial ({best:03d})"}.get(kind, kind)
+        kind = "best" if number == found.best else str(rows["status"].iloc[0])
+        label = None if kind in named else f"best trial ({number:03d})" if kind == "best" else kind
         named.add(kind)
         on_top = 3 if kind == "best" else 2 if kind == "finished" else 1
         colour = COLOURS.get(kind, "#888888")

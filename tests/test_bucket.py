@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from pyarrow import fs
 
+import analysis
 from search_spaces import InputError
 from trainables.bucket import Bucket, BucketAway, Copy, is_bucket, patiently
 from trainables.data.place import DataPlace, contents_file, fetched_hash
@@ -113,6 +114,8 @@ def test_a_misspelt_bucket_is_refused_at_once(server: Server) -> None:
     started = time.monotonic()
     with pytest.raises(InputError, match=r"--out: s3://nowhere/.* cannot be written"):
         Bucket(server.uri("nowhere/out")).check("--out")
+    with pytest.raises(InputError, match=r"s3://nowhere/.* holds no search"):
+        analysis.load(server.uri("nowhere/out"))
     assert time.monotonic() - started < 20
 
 
@@ -191,6 +194,15 @@ def test_a_search_in_a_bucket_is_the_same_search(server: Server, tmp_path: Path,
         assert (tmp_path / "home" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes(), name
     heavy = [name for name in bucket.states("trials") if is_heavy(name.rpartition("/")[2])]
     assert {name.split("/")[1] for name in heavy} == {f"{number:03d}" for number in promoted(tmp_path / "plain")}
+    read, kept = analysis.load(out), analysis.load(tmp_path / "plain")
+    pd.testing.assert_frame_equal(read.predictions, kept.predictions)
+    pd.testing.assert_frame_equal(read.rungs, kept.rungs)
+    assert not [path.name for path in read.search.path.rglob("*") if is_heavy(path.name)]
+    bucket.remove(["trials/002/recipe.json"])
+    assert len(analysis.load(out).trials) == 2, "a copy holds nothing that is gone there"
+    with pytest.raises(InputError, match=r"holds no search"):
+        analysis.load(server.uri("results/empty"))
+    bucket.upload(tmp_path / "plain/trials/002/recipe.json", "trials/002/recipe.json")
     again = searched("--data", data, "--out", out)
     assert again.returncode == 2
     assert "holds a search already" in again.stderr

@@ -9,11 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
-import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-from nbclient import NotebookClient
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 
 import analysis
@@ -166,15 +164,6 @@ def test_tensorboard_shows_every_trial_once(finished_search: Path) -> None:
     for run in runs:
         steps = [event.step for event in multiplexer.Scalars(run, "val_loss")]
         assert steps == list(range(1, len(steps) + 1))
-
-
-def test_the_notebook_opens_it(finished_search: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LEAFSEARCH_OUT", str(finished_search))
-    notebook = nbformat.read(ROOT / "analysis/notebooks/search.ipynb", as_version=4)
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(ROOT)}}).execute()
-    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    assert sum("image/png" in output.get("data", {}) for output in outputs) == 4
-    assert not [output for output in outputs if output.output_type == "error"]
 
 
 def test_a_finished_search_is_not_begun_again(finished_search: Path, command: Command) -> None:

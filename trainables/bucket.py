@@ -109,6 +109,14 @@ class Bucket:
             raise InputError(f"{flag}: {self.uri} cannot be written: {str(error).splitlines()[0]}") from None
         return now_ns
 
+    def check_readable(self, what: str) -> None:
+        """`InputError` where it cannot be read, at once."""
+        filesystem, root = self._place
+        try:
+            filesystem.get_file_info(fs.FileSelector(root, allow_not_found=True))
+        except OSError as error:
+            raise InputError(f"{what}: {self.uri} cannot be read: {str(error).splitlines()[0]}") from None
+
     def _copy_up(self, file: Path, name: str) -> None:
         filesystem, root = self._place
         with file.open("rb") as source, filesystem.open_output_stream(f"{root}/{name}") as target:

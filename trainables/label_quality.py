@@ -6,6 +6,8 @@ Northcutt, Jiang, Chuang: Confident Learning, arXiv 1911.00068, by the library c
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,9 +15,11 @@ from search_spaces.errors import InputError
 from trainables.scores import Labels, Probs, fit_temperature, tempered
 
 try:
-    from cleanlab.count import estimate_joint
-    from cleanlab.filter import find_label_issues
-    from cleanlab.rank import get_label_quality_scores
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")  # tqdm misses widgets in a notebook: no bar is shown
+        from cleanlab.count import estimate_joint
+        from cleanlab.filter import find_label_issues
+        from cleanlab.rank import get_label_quality_scores
 except ImportError:  # who leaves it out can do without suspicious labels
     find_label_issues = None
 
@@ -46,8 +50,14 @@ def quality(labels: Labels, pred_probs: Probs) -> NDArray[np.float64]:
 
 def wrong_share(labels: Labels, pred_probs: Probs) -> float:
     """The share of all labels that are wrong by the estimated joint of given and true labels, in [0, 1]."""
+    return float(1.0 - np.trace(joint(labels, pred_probs)))
+
+
+def joint(labels: Labels, pred_probs: Probs) -> NDArray[np.float64]:
+    """The estimated joint of given labels, down, and true ones, across, (K, K): shares of all rows that sum to 1."""
     _check_available()
-    return float(1.0 - np.trace(estimate_joint(labels, _exact(pred_probs))))
+    shares: NDArray[np.float64] = estimate_joint(labels, _exact(pred_probs))
+    return shares
 
 
 def expected_right(labels: Labels, pred_probs: Probs, flagged: NDArray[np.bool_]) -> float | None:

@@ -354,6 +354,11 @@ class SearchFolder:
         return self.path / "submission.csv"
 
     @property
+    def leaderboard(self) -> Path:
+        """Scores of a leaderboard, written down by hand: by trial, or `ensemble`."""
+        return self.path / "leaderboard.json"
+
+    @property
     def bundle(self) -> Path:
         """In a folder that `predict.py --export` wrote: the hashes of its files."""
         return self.path / "bundle.json"
@@ -384,6 +389,28 @@ class SearchFolder:
         for pattern in ("", f"{_TEST_PARTS}/*/", "trials/*/", "trials/*/*/"):
             for temporary in self.path.glob(f"{pattern}.*.tmp"):
                 temporary.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class LedgerFolder:
+    """Where `python -m analysis.ledger` writes what it has of many searches."""
+
+    path: Path
+
+    @property
+    def table(self) -> Path:
+        """Numbers, CSV."""
+        return self.path / "ledger.csv"
+
+    @property
+    def page(self) -> Path:
+        """The same to read, Markdown."""
+        return self.path / "ledger.md"
+
+    @property
+    def picture(self) -> Path:
+        """CV against the leaderboard."""
+        return self.path / "ledger.png"
 
 
 def denoised_number(origin: int, kind: str) -> int:

@@ -95,13 +95,13 @@ def oof_pred_probs(search: SearchFolder, member: Member, folds: Folds) -> NDArra
 
     Rows that no fold validates are NaN. Predictions made on other folds are an `InputError`.
     """
-    _check_fold_hashes(search, member, folds)
+    check_fold_hashes(search, member, folds)
     return folds.placed([load_array(search.trial(number).fold(fold).pred_probs) for number, fold in member.pairs])
 
 
 def oof_view_probs(search: SearchFolder, member: Member, folds: Folds) -> NDArray[np.float32]:
     """Out-of-fold probabilities (views, n, K) of the validated rows, by each test-time view alone."""
-    _check_fold_hashes(search, member, folds)
+    check_fold_hashes(search, member, folds)
     parts = [load_array(search.trial(number).fold(fold).view_probs) for number, fold in member.pairs]
     views = min(len(part) for part in parts)
     rows = np.concatenate([folds.split(fold)[1] for fold in range(folds.count)])
@@ -122,7 +122,7 @@ def member_test_probs(search: SearchFolder, member: Member) -> NDArray[np.float6
     return probs
 
 
-def _check_fold_hashes(search: SearchFolder, member: Member, folds: Folds) -> None:
+def check_fold_hashes(search: SearchFolder, member: Member, folds: Folds) -> None:
     """Refuse a member some of whose numbers were measured on other data or other folds, and say which."""
     epochs = {pair: load_epochs(search.trial(pair[0]).fold(pair[1])) for pair in member.pairs}
     hashes = {pair: str(rows["fold_hash"].iloc[-1]) for pair, rows in epochs.items() if len(rows)}
