@@ -49,7 +49,7 @@ def class_figure(counts: pd.DataFrame, sources: Sequence[str] = ()) -> Figure:
     left = np.zeros(len(counts))
     for place, name in enumerate(sources or ["images"]):
         values = counts[name].to_numpy()
-        colour = COLOURS["best"] if place == 0 else None
+        colour = COLOURS["best"] if place == 0 else f"C{place}"
         axes.barh(range(len(counts)), values, left=left, color=colour, label=name if sources else None)
         left += values
     for place, row in enumerate(counts.to_dict("records")):
@@ -59,5 +59,5 @@ def class_figure(counts: pd.DataFrame, sources: Sequence[str] = ()) -> Figure:
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)
     if sources:
-        axes.legend(title="source", frameon=False, fontsize=8)
+        figure.legend(loc="outside upper right", ncols=len(sources), frameon=False, fontsize=8)
     return figure
