@@ -90,5 +90,18 @@ def test_who_is_given_up_is_stopped(until: Callable[..., Ray]) -> None:
     assert (played.started, played.cancelled) == (["a", "b"], ["b"])
 
 
+def test_so_many_at_once_are_asked_for(until: Callable[..., Ray]) -> None:
+    """An end frees a place; one that is tried again keeps its own."""
+    looks: list[int] = []
+    played = until({"a": [GONE, None], "b": [None], "c": [None]}, at_once=2, look=looks.append)
+    assert played.started == ["a", "b", "a", "c"]
+    assert looks == [1, 3]
+
+
+def test_who_is_given_up_while_it_waits_is_never_started(until: Callable[..., Ray]) -> None:
+    played = until({"a": [None], "b": [], "c": []}, at_once=1, given_up=lambda left: left)
+    assert (played.started, played.cancelled) == (["a"], [])
+
+
 def test_only_the_death_of_a_node_is_its_machine_s() -> None:
     assert node_died(GONE) and not node_died(CRASHED) and not node_died(ValueError())
