@@ -34,17 +34,17 @@ def promote(plan: Plan, slots: Resources, spending: Spending, trials: list[Trial
     With `--adaptive` the folds are trained one after the other, and members drop out between them (`ruled_out`). Whom
     a time budget has no room for is left out. Where a trial of a diagonal diverges, another one takes its fold.
     """
-    ranked = rank(plan, trials)
-    promoted = _promoted(plan, trials, ranked)
+    reached = rank(plan, trials)
+    promoted = _promoted(plan, trials, reached)
     members, dropped = spending.afforded(promoted), dict[Member, int]()
     keep_probs_of_the_search(plan, members)
-    _forget_losers(plan, trials, ranked, promoted)
+    _forget_losers(plan, trials, reached, promoted)
     for folds in plan.stages:
         of_folds = f", folds {folds[0]}-{folds[-1]}" if plan.adaptive else ""
         train_folds(plan, slots, spending, members, folds, f"promotion{of_folds}")
         members = whole(plan, members, folds.stop, "replaced there" if plan.promotion.replaces else "not promoted")
         if not members:
-            if _promoted(plan, trials, ranked) != promoted:
+            if _promoted(plan, trials, reached) != promoted:
                 return promote(plan, slots, spending, trials)
             raise SearchFailed("Every promoted trial diverged on some fold; try another --seed or a tamer space")
         for member in _ruled_out(plan, members, folds.stop) if plan.adaptive else []:
@@ -55,17 +55,17 @@ def promote(plan: Plan, slots: Resources, spending: Spending, trials: list[Trial
     return members
 
 
-def _promoted(plan: Plan, trials: list[Trial], ranked: list[int]) -> list[Member]:
+def _promoted(plan: Plan, trials: list[Trial], reached: dict[int, int]) -> list[Member]:
     """By the search's ranking, and by what has diverged in promotion so far."""
-    pairs = [(number, fold) for number in ranked for fold in range(plan.folds.count)]
-    return plan.promotion.members(ranked, backbones(trials), [pair for pair in pairs if _diverged(plan, *pair)])
+    pairs = [(number, fold) for number in reached for fold in range(plan.folds.count)]
+    return plan.promotion.members(reached, backbones(trials), [pair for pair in pairs if _diverged(plan, *pair)])
 
 
-def _forget_losers(plan: Plan, trials: list[Trial], ranked: list[int], promoted: list[Member]) -> None:
+def _forget_losers(plan: Plan, trials: list[Trial], reached: dict[int, int], promoted: list[Member]) -> None:
     """By what the search decided: who is trained again after a loss of files may look worse than it was."""
     wanted = pairs_of(promoted, range(plan.folds.count))
     for trial in trials:
-        ended = trial.number in ranked or trial.status == "diverged"
+        ended = trial.number in reached or trial.status == "diverged"
         if ended and trial.status != "cut":  # a greater budget may go on with it
             for fold in range(plan.folds.count):  # of a longer search, one that was promoted may be a loser now
                 if (trial.number, fold) not in wanted:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cluster.asha import goes_on
 from cluster.budget import makespan
-from cluster.promotion import Promotion, Standing, best
+from cluster.promotion import Promotion, Standing, ranked
 from trainables.member import pairs_of
 
 _MOST_SEARCHES, _MOST_TRIALS = 300, 20_000
@@ -136,7 +136,7 @@ def course(work: Work, rng: np.random.Generator) -> Course:
     standings = [
         Standing(number, epoch, goods[number, _judged_at(work, epoch)]) for number, epoch in enumerate(left_at)
     ]
-    members = work.promotion.members(best(standings, trials), dict(enumerate(work.backbones)))
+    members = work.promotion.members(ranked(standings), dict(enumerate(work.backbones)))
     pairs = pairs_of(members, range(work.promotion.folds))
     lacking = [work.epochs - (left_at[number] if fold == 0 else 0) for number, fold in pairs]
     fold_s = [work.epoch_s[number] * epochs for (number, _), epochs in zip(pairs, lacking, strict=True) if epochs]

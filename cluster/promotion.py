@@ -56,26 +56,29 @@ class Promotion:
         return self.kind == DIAGONAL
 
     def members(
-        self, ranked: Sequence[int], backbones: Mapping[int, str], diverged: Collection[Pair] = ()
+        self, reached: Mapping[int, int], backbones: Mapping[int, str], diverged: Collection[Pair] = ()
     ) -> list[Member]:
-        """Who answers in each fold, best member first; from the trials' numbers, best first, and their backbones.
+        """Who answers in each fold, best member first; from the epochs that trials reached, best first, by number.
 
         Full: each of the `count` best trials in all folds. Diagonal: another trial in each fold (`diagonal`); nothing
         where every trial diverged on some fold.
         """
         if self.kind == FULL:
-            return [Member.of(number, self.folds) for number in ranked[: self.count]]
-        trials = diagonal(turns(ranked, backbones), self.folds, diverged)
+            return [Member.of(number, self.folds) for number in islice(reached, self.count)]
+        trials = diagonal(turns(reached, backbones), self.folds, diverged)
         return [Member(trials)] if trials else []
 
 
-def turns(ranked: Sequence[int], backbones: Mapping[int, str]) -> list[int]:
+def turns(reached: Mapping[int, int], backbones: Mapping[int, str]) -> list[int]:
     """In which order trials take the folds of a diagonal: the best of each backbone, best first, then all others so.
 
     What differs most errs apart most, so different backbones come first; the best trial of all comes first anyway.
+    But a backbone counts only if a trial of its own got as far as the best one: a fold has one net, and one that the
+    search stopped early answers it badly.
     """
-    first = {backbones[number]: number for number in reversed(ranked)}.values()
-    return [*(number for number in ranked if number in first), *(number for number in ranked if number not in first)]
+    furthest = max(reached.values(), default=0)
+    first = {backbones[number]: number for number in reversed(reached) if reached[number] == furthest}.values()
+    return [*(number for number in reached if number in first), *(number for number in reached if number not in first)]
 
 
 def diagonal(order: Sequence[int], folds: int, diverged: Collection[Pair] = ()) -> tuple[int, ...]:
@@ -99,8 +102,13 @@ def best(standings: Sequence[Standing], count: int) -> list[int]:
     Scores at different epochs are not compared, for a later epoch is better by itself. Equal trials keep the
     order of their numbers.
     """
-    ranked = sorted(standings, key=lambda standing: (-standing.epoch, -standing.good, standing.number))
-    return [standing.number for standing in ranked[:count]]
+    return [*ranked(standings)][:count]
+
+
+def ranked(standings: Sequence[Standing]) -> dict[int, int]:
+    """The epochs that trials reached, by number, best first as `best` has it."""
+    order = sorted(standings, key=lambda standing: (-standing.epoch, -standing.good, standing.number))
+    return {standing.number: standing.epoch for standing in order}
 
 
 def ruled_out(pred_probs: Mapping[_T, Probs], labels: Labels, metric: str) -> list[_T]:
@@ -127,7 +135,7 @@ def losers(trials: Sequence[Trial], promotion: Promotion, metric: str) -> list[i
     A further trial moves nobody up. One that failed is tried again, and one that a budget cut may go on: no losers yet.
     """
     judged = standings(trials, metric)
-    kept = {member.trials[0] for member in promotion.members(best(judged, len(judged)), backbones(trials))}
+    kept = {member.trials[0] for member in promotion.members(ranked(judged), backbones(trials))}
     return [t.number for t in trials if t.status in ("finished", "stopped", "diverged") and t.number not in kept]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.plan import Plan
-from cluster.promotion import FULL, backbones, best, standings
+from cluster.promotion import FULL, backbones, ranked, standings
 from trainables.comparison import compare
 from trainables.layout import load_array, load_json, save_array, save_json
 from trainables.member import Member
@@ -16,8 +16,8 @@ from trainables.scores import goods_by_image
 from trainables.trial import Trial
 
 
-def rank(plan: Plan, trials: list[Trial]) -> list[int]:
-    """The numbers of all that were judged, best first; writes standings.json.
+def rank(plan: Plan, trials: list[Trial]) -> dict[int, int]:
+    """The epochs that all who were judged had reached, by number, best first; writes standings.json.
 
     Anew where the search went on since: with trials that were not compared, or further than they were. Where others
     are promoted now, ties at the cut are theirs, and the order stays.
@@ -27,19 +27,18 @@ def rank(plan: Plan, trials: list[Trial]) -> list[int]:
     epochs = {row["trial"]: row["epoch"] for row in rows}
     further = any(standing.epoch > epochs.get(number, -1) for number, standing in judged.items())
     if further:
-        epochs = {number: judged[number].epoch for number in best([*judged.values()], len(judged))}
-    ranked = list(epochs)
-    promoted = {n for member in plan.promotion.members(ranked, backbones(trials)) for n in member.trials}
+        epochs = ranked([*judged.values()])
+    promoted = {n for member in plan.promotion.members(epochs, backbones(trials)) for n in member.trials}
     if further or promoted != {row["trial"] for row in rows if row["promoted"]}:
         labels = plan.data.labels[plan.folds.split(0)[1]]
-        goods = {n: goods_by_image(plan.metric, _probs_of_the_search(plan, n), labels) for n in ranked}
-        rows = compare(ranked, epochs, goods, promoted)
+        goods = {n: goods_by_image(plan.metric, _probs_of_the_search(plan, n), labels) for n in epochs}
+        rows = compare([*epochs], epochs, goods, promoted)
         save_json(plan.search.standings, rows)
     for row in rows:
         if row["cut_is_tie"] and not plan.quiet:
             more = "; see --promote" if plan.promotion.kind == FULL else ""
             print(f"note: trial {row['trial']:03d} is not promoted, but tied with the last that is{more}")
-    return ranked
+    return epochs
 
 
 def keep_probs_of_the_search(plan: Plan, members: Iterable[Member]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from math import isclose
 from statistics import median
@@ -15,7 +15,7 @@ from ray.tune.experiment import Trial as RayTrial
 
 from cluster.budget import Budget, Comparing, Pace, Pipeline, Remaining, pace_of
 from cluster.plan import Plan
-from cluster.promotion import Standing, best
+from cluster.promotion import Standing, ranked
 from cluster.resources import Resources
 from search_spaces.recipe import Recipe
 from trainables.layout import load_array, load_json, save_json
@@ -213,15 +213,17 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         """Who would be promoted now, and who is about to take their place; what they cost."""
         if not self._plan.budget:
             return
-        ranked = best(list(self._standings.values()), len(self._standings))
-        self._first = self._promoted(ranked)
+        reached = ranked(list(self._standings.values()))
+        self._first = self._promoted(reached)
         wanted = {number for each in self._first for number in each.member.trials}
-        order = self._with_challengers([number for number in ranked if number in wanted])
-        self._expected = self._promoted(list(dict.fromkeys([*order, *ranked])))
+        first = [number for number in reached if number in wanted]
+        furthest = max(reached.values(), default=0)  # where a challenger may get
+        order = {n: furthest if n in self._running else reached[n] for n in self._with_challengers(first)}
+        self._expected = self._promoted({**order, **{n: epoch for n, epoch in reached.items() if n not in order}})
 
-    def _promoted(self, ranked: Sequence[int]) -> list[Remaining]:
+    def _promoted(self, reached: Mapping[int, int]) -> list[Remaining]:
         """What is to be done for those that are promoted of the trials in this order."""
-        return [self._remaining(member) for member in self._plan.promotion.members(ranked, self._backbones)]
+        return [self._remaining(member) for member in self._plan.promotion.members(reached, self._backbones)]
 
     def _with_challengers(self, first: Sequence[int]) -> list[int]:
         """Each running trial beyond the last rung before those that it is ahead of: it may take their place.

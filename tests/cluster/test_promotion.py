@@ -14,6 +14,7 @@ from cluster.promotion import (
     best,
     diagonal,
     losers,
+    ranked,
     ruled_out,
     standings,
     turns,
@@ -48,15 +49,20 @@ def test_nobody_is_promoted_from_nothing() -> None:
     assert best([], 3) == []
 
 
-# Trials, best first, and their backbones.
-RANKED = [5, 2, 8, 1, 4, 7]
+# The epochs that trials reached, best first, and their backbones.
+REACHED = dict.fromkeys([5, 2, 8, 1, 4, 7], 9)
 OF = {5: "a", 2: "a", 8: "b", 1: "a", 4: "c", 7: "b"}
 
 
 def test_the_best_of_each_backbone_comes_first_then_the_next_best() -> None:
-    assert turns(RANKED, OF) == [5, 8, 4, 2, 1, 7]
-    assert turns(RANKED, dict.fromkeys(RANKED, "a")) == RANKED
-    assert turns([], {}) == []
+    assert turns(REACHED, OF) == [5, 8, 4, 2, 1, 7]
+    assert turns(REACHED, dict.fromkeys(REACHED, "a")) == [*REACHED]
+    assert turns({}, {}) == []
+
+
+def test_a_backbone_that_was_stopped_early_waits_for_its_turn() -> None:
+    assert turns({**REACHED, 4: 2, 7: 2}, OF) == [5, 8, 2, 1, 4, 7]
+    assert turns({**REACHED, 8: 6, 1: 6, 4: 6, 7: 2}, OF) == [5, 2, 8, 1, 4, 7]
 
 
 @pytest.mark.parametrize(
@@ -82,10 +88,10 @@ def test_a_diagonal_has_a_trial_for_each_fold(
 
 
 def test_full_promotion_is_each_of_the_best_and_a_diagonal_is_one_member() -> None:
-    assert Promotion(FULL, 2, 3).members(RANKED, OF, [(5, 1)]) == [Member((5, 5, 5)), Member((2, 2, 2))]
-    assert Promotion(DIAGONAL, 1, 3).members(RANKED, OF) == [Member((5, 8, 4))]
-    assert Promotion(DIAGONAL, 1, 3).members(RANKED, OF, [(4, 2)]) == [Member((5, 8, 7))]
-    assert Promotion(DIAGONAL, 1, 3).members([], {}) == []
+    assert Promotion(FULL, 2, 3).members(REACHED, OF, [(5, 1)]) == [Member((5, 5, 5)), Member((2, 2, 2))]
+    assert Promotion(DIAGONAL, 1, 3).members(REACHED, OF) == [Member((5, 8, 4))]
+    assert Promotion(DIAGONAL, 1, 3).members(REACHED, OF, [(4, 2)]) == [Member((5, 8, 7))]
+    assert Promotion(DIAGONAL, 1, 3).members({}, {}) == []
 
 
 def test_a_member_is_stored_as_a_number_where_one_trial_answers() -> None:
@@ -151,7 +157,7 @@ def test_sixty_trials_never_keep_more_than_the_promoted_and_never_lose_one_of_th
             ended.append(_trial(number, rng))
             weights = (weights | {number}) - set(losers(ended, promotion, "val_accuracy"))
             assert len(weights) <= promotion.count
-        members = promotion.members(best(standings(ended, "val_accuracy"), 60), backbones(ended))
+        members = promotion.members(ranked(standings(ended, "val_accuracy")), backbones(ended))
         assert weights == {member.trials[0] for member in members}, "their nets of fold 0 are not trained again"
 
 
