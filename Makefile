@@ -25,7 +25,7 @@ hosts:  ## what tests/test_submit.py needs on Debian, as root; without it that t
 	apt-get install -y -q --no-install-recommends openssh-server rsync iproute2 util-linux
 
 test: install
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
+	$(BIN)/python -m pytest
 
 check: install  ## format, lint, types, tests: exactly what CI runs
 	$(BIN)/ruff format --check .

@@ -22,15 +22,6 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 SEARCH_FLAGS = ("--trials", "4", "--epochs", "3", "--promote", "2", "--folds", "3", "--seed", "1")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side (`-n`), slow tests begin first, and those that share what is costly stay on one worker."""
-    for item in items:
-        for costly in {"finished_search", "hosts"} & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group(costly))
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
-
-
 def write_stripes(root: Path, per_class: int = 8, test: int = 4, size: int = 16) -> Path:
     """Two classes that anybody can tell apart, horizontal and vertical stripes, in the Kaggle layout."""
     rng = np.random.default_rng(0)
