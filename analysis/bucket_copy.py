@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from trainables.bucket import Bucket, Copy, cache_folder
-from trainables.layout import is_heavy
+from trainables.layout import is_heavy, only_trainings_read
 
 
 def copied(uri: str) -> Path:
@@ -23,5 +23,4 @@ def copied(uri: str) -> Path:
 
 
 def _unread(name: str) -> bool:
-    file = name.rpartition("/")[2]
-    return is_heavy(file) or file.startswith(("checkpoint", "events.")) or name.startswith("ray/")
+    return is_heavy(name.rpartition("/")[2]) or only_trainings_read(name)

@@ -14,8 +14,8 @@ from trainables.data.folds import Folds
 from trainables.layout import SearchFolder, load_array
 from trainables.member import Member, Stored, check_fold_hashes
 from trainables.scores import by_image, hits
-from trainables.trial import load_epochs, load_recipe
-from trainables.view_means import MEANS, mean_of_search, nested_means
+from trainables.trial import load_epochs
+from trainables.view_means import MEANS, fold_answer, mean_of_search
 
 Probs = NDArray[np.float64]
 
@@ -73,13 +73,12 @@ def member_probs(search: SearchFolder, member: Stored, folds: Folds) -> Probs:
 
     As the search's answer averages views, where it has each. NaN in the folds that were not trained.
     """
-    mean, parts = mean_of_search(search), {}
-    check_fold_hashes(search, Member.of(member, folds.count), folds)
-    for number, fold in Member.of(member, folds.count).pairs:
-        folder = search.trial(number)
-        own = folder.fold(fold)
+    answering, mean, parts = Member.of(member, folds.count), mean_of_search(search), {}
+    check_fold_hashes(search, answering, folds)
+    for number, fold in answering.pairs:
+        own = search.trial(number).fold(fold)
         if mean != MEANS[0] and own.view_probs.exists():
-            parts[fold] = nested_means(load_array(own.view_probs)[: load_recipe(folder).tta_count], mean)[-1]
+            parts[fold] = fold_answer(search, number, fold, mean)
         elif own.pred_probs.exists():
             parts[fold] = load_array(own.pred_probs)
     classes = next(iter(parts.values())).shape[1]

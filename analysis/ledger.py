@@ -26,7 +26,7 @@ from search_spaces.errors import InputError
 from trainables.bucket import is_bucket
 from trainables.comparison import paired
 from trainables.layout import LedgerFolder, write_whole
-from trainables.member import Stored, member_name
+from trainables.member import Member, Stored, member_name
 from trainables.scores import accuracy, accuracy_se, hits
 from trainables.trial import load_recipe
 
@@ -73,9 +73,8 @@ def _began(found: Found) -> float:
 
 def _model(found: Found, member: Stored) -> dict[str, Any]:
     """Without a recipe where another trial answers in each fold."""
-    epochs = found.fold_epochs
-    number_of = [member] * found.about["folds"] if isinstance(member, int) else member
-    own = epochs[epochs["trial"] == epochs["fold"].map(dict(enumerate(number_of)))]
+    epochs, answering = found.fold_epochs, Member.of(member, found.about["folds"])
+    own = epochs[epochs["trial"] == epochs["fold"].map(dict(enumerate(answering.trials)))]
     last = own.sort_values("epoch").groupby("fold").last()
     row = _scored(found, member_name(member), found.probs_of(member)) | {
         "folds": f"{len(last)} of {found.about['folds']}",

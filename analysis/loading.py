@@ -158,10 +158,10 @@ class Found:
         if is_bucket(self.data_folder or str(self.about["data"])):
             return None  # nobody fetches all images for a column
         try:
-            sources = self.data.sources
+            sources = self.data.at(self._folds.validated).sources
         except InputError:  # the tables of the data are elsewhere: all but the sources is in OUT
             return None
-        return None if sources is None else [sources[row] for row in self._folds.validated]
+        return None if sources is None else list(sources)
 
     @cached_property
     def pred_probs(self) -> dict[str, frames.Probs]:

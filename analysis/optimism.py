@@ -41,7 +41,7 @@ def chosen_fold(predictions: pd.DataFrame) -> pd.DataFrame:
             "optimism": apart.behind,
             "se": se,
         }
-        rows.append(about | {"low": found.low, "high": found.high, "enough": found.enough})
+        rows.append(about | found.row)
     return pd.DataFrame(rows)
 
 
@@ -53,9 +53,8 @@ def rival_goods(found: Found) -> dict[int, NDArray[np.float64]]:
     labels = images.loc[images["fold"] == _CHOSE, "label"].to_numpy(np.int64)
     goods = {}
     for number in judged.index[judged["epoch"] == judged["epoch"].get(found.best)]:
-        folder = found.search.trial(number).fold(_CHOSE)
-        path = folder.search_probs if folder.search_probs.exists() else folder.pred_probs
-        goods[int(number)] = goods_by_image(found.metric, load_array(path), labels)
+        probs = load_array(found.search.trial(number).fold(_CHOSE).judged_probs)
+        goods[int(number)] = goods_by_image(found.metric, probs, labels)
     return goods
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from analysis.ensemble import ensemble_test_probs
 from analysis.ensemble.chosen import members_of, read_oof
 from analysis.ensemble.description import described
-from analysis.ensemble.parts import fold_subsets
+from analysis.ensemble.parts import by_source, fold_subsets
 from analysis.epochs import compare_epochs, load_fold_epochs
 from analysis.label_issues import write_label_issues
 from analysis.outcome import cost, plan_and_outcome
@@ -94,8 +94,7 @@ def _described(search: SearchFolder, data: ImageData, folds: Folds, metric: str)
     """The ensemble by fold, class and source, beside all that it was chosen from."""
     denoised = [Member.of(row["trial"], folds.count) for row in load_json(search.denoised)]
     candidates = [*promoted_members(search, folds.count), *denoised]
-    rows = folds.validated
-    sources = None if data.sources is None else [data.sources[row] for row in rows]
+    sources = data.at(folds.validated).sources
     members = members_of(search, folds, candidates, data.labels)
     return described(members, read_oof(search), metric, folds.seed, data.classes, sources)
 
@@ -161,7 +160,7 @@ def _promoted(
         "folds": by_fold,
         "unchosen_accuracy": elsewhere,
         "unchosen_se": accuracy_se(elsewhere, len(validated) - by_fold[0]["images"]),
-        "sources": _by_source(hit, data, validated),
+        "sources": by_source(probs[validated], data.labels[validated], data.at(validated).sources),
     }
     return row | _test_accuracy(search, member, truth)
 
@@ -194,17 +193,6 @@ def _ways(
         recipe = trials[number].recipe
         said = load_fold_epochs(search, number, recipe, data.labels, folds, answered)
         yield from ({"trial": number} | row for row in (compare_epochs(said, recipe, metric) if said else []))
-
-
-def _by_source(hit: NDArray[np.floating], data: ImageData, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
-    """Out-of-fold accuracy of each source, where train.csv tells sources."""
-    if data.sources is None:
-        return []
-    by_source = pd.Series(hit).groupby(np.array(data.sources)[rows])
-    return [
-        {"source": source, "images": len(part), "accuracy": part.mean(), "se": accuracy_se(part.mean(), len(part))}
-        for source, part in by_source
-    ]
 
 
 def _fold(probs: NDArray[np.floating], labels: NDArray[np.int64], folds: Folds, fold: int) -> dict[str, Any]:

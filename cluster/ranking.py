@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
-from numpy.typing import NDArray
-
 from cluster.plan import Plan
 from cluster.promotion import FULL, backbones, ranked, standings
 from trainables.comparison import compare
@@ -31,7 +28,8 @@ def rank(plan: Plan, trials: list[Trial]) -> dict[int, int]:
     promoted = {n for member in plan.promotion.members(epochs, backbones(trials)) for n in member.trials}
     if further or promoted != {row["trial"] for row in rows if row["promoted"]}:
         labels = plan.data.labels[plan.folds.split(0)[1]]
-        goods = {n: goods_by_image(plan.metric, _probs_of_the_search(plan, n), labels) for n in epochs}
+        probs = {n: load_array(plan.search.trial(n).fold(0).judged_probs) for n in epochs}
+        goods = {n: goods_by_image(plan.metric, each, labels) for n, each in probs.items()}
         rows = compare([*epochs], epochs, goods, promoted)
         save_json(plan.search.standings, rows)
     for row in rows:
@@ -47,9 +45,3 @@ def keep_probs_of_the_search(plan: Plan, members: Iterable[Member]) -> None:
         folder = plan.search.trial(member.trials[0]).fold(0)
         if not folder.search_probs.exists():
             save_array(folder.search_probs, load_array(folder.pred_probs))
-
-
-def _probs_of_the_search(plan: Plan, number: int) -> NDArray[np.floating]:
-    """Fold 0's probabilities when the search left a trial; a promoted one may have gone on since."""
-    folder = plan.search.trial(number).fold(0)
-    return load_array(folder.search_probs if folder.search_probs.exists() else folder.pred_probs)

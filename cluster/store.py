@@ -11,7 +11,15 @@ from pathlib import Path
 
 from search_spaces import InputError
 from trainables.bucket import Bucket, Copy, cache_folder, is_bucket
-from trainables.layout import FoldFolder, SearchFolder, is_heavy, is_test_part, load_object, save_json
+from trainables.layout import (
+    FoldFolder,
+    SearchFolder,
+    is_heavy,
+    is_test_part,
+    load_object,
+    only_trainings_read,
+    save_json,
+)
 
 _PUBLISH_EVERY_S = 2.0
 _FETCH_EVERY_S = 5.0
@@ -79,7 +87,7 @@ class BucketStore(Store):
             shutil.rmtree(self.search.path)
         now = self.bucket.check("--out")
         if resume:
-            self._copy.pull(but=_only_trainings_read)
+            self._copy.pull(but=only_trainings_read)
             self._check_alone(now)
         elif self.bucket.states():
             raise InputError(
@@ -87,7 +95,7 @@ class BucketStore(Store):
             )
 
     def fetch(self, number: int, fold: int) -> None:
-        self._copy.pull(self._name(number, fold), but=_only_trainings_read)
+        self._copy.pull(self._name(number, fold), but=only_trainings_read)
 
     def fetch_running(self, pairs: Iterable[tuple[int, int]]) -> None:
         if time.monotonic() - self._fetched > _FETCH_EVERY_S:
@@ -157,12 +165,6 @@ def open_store(out: str | Path, resume: bool) -> Store:
 
 def _local_copy_of(bucket: Bucket) -> Path:
     return cache_folder() / hashlib.sha256(bucket.uri.encode()).hexdigest()[:16]
-
-
-def _only_trainings_read(name: str) -> bool:
-    """Checkpoints and TensorBoard's events, and Ray's own files."""
-    file = name.rpartition("/")[2]
-    return file.startswith(("checkpoint", "events.")) or name.startswith("ray/")
 
 
 def _others_write(name: str) -> bool:

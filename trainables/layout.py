@@ -99,6 +99,11 @@ def is_heavy(name: str) -> bool:
     return name.endswith(".safetensors") or name.startswith("epoch") or name == _TEST_PROBS
 
 
+def only_trainings_read(name: str) -> bool:
+    """Whether this file of OUT is a checkpoint, of TensorBoard's events, or Ray's own."""
+    return name.rpartition("/")[2].startswith(("checkpoint", "events.")) or name.startswith("ray/")
+
+
 def is_test_part(name: str) -> bool:
     """Whether this file of OUT is what a worker said of some test images (`SearchFolder.test_parts`)."""
     return name.startswith(f"{_TEST_PARTS}/") and name.endswith(".npy")
@@ -173,6 +178,11 @@ class FoldFolder:
     def search_probs(self) -> Path:
         """`pred_probs` of a promoted trial as they were when the search left it, which is what it was judged by."""
         return self.path / "search_probs.npy"
+
+    @property
+    def judged_probs(self) -> Path:
+        """`pred_probs` as the search judged the trial by them: `search_probs`, if it went on since."""
+        return self.search_probs if self.search_probs.exists() else self.pred_probs
 
     @property
     def tta_curve(self) -> Path:

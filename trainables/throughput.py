@@ -120,15 +120,8 @@ def _some(data: ImageData, train_images: int, val_images: int, seed: int) -> tup
     count = len(data.image_ids)
     val_images = min(val_images, count // 4)
     rows = np.random.default_rng(seed).permutation(count)[: val_images + train_images]
-    part = replace(
-        data,
-        image_ids=tuple(data.image_ids[row] for row in rows),
-        labels=data.labels[rows],
-        sources=None if data.sources is None else tuple(data.sources[row] for row in rows),
-        shares=None if data.shares is None else data.shares[rows],
-    )
     fold_of: NDArray[np.int64] = (np.arange(len(rows)) >= val_images).astype(np.int64)
-    return part, Folds(2, seed, "", fold_of, np.ones(len(rows), np.bool_))
+    return data.at(rows), Folds(2, seed, "", fold_of, np.ones(len(rows), np.bool_))
 
 
 def as_in_the_diary(recipes: Sequence[Recipe]) -> dict[Key, Throughput]:

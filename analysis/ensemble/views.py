@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from trainables.comparison import TIED_WITHIN, Difference, paired
 from trainables.data.folds import Folds
-from trainables.layout import SearchFolder, load_array, save_json
+from trainables.layout import SearchFolder, save_json
 from trainables.member import Member, oof_pred_probs
 from trainables.scores import goods_by_image
 from trainables.trial import load_recipe
-from trainables.view_means import MEANS, mean_of_search, nested_means
+from trainables.view_means import MEANS, fold_answer, mean_of_search
 
 
 def decide_mean(
@@ -43,7 +43,7 @@ def _difference(
     search: SearchFolder, folds: Folds, members: Sequence[Member], labels: NDArray[np.integer], metric: str
 ) -> Difference:
     """How far logarithms are ahead, image by image, the mean over the members that look at several views."""
-    several = [member for member in members if any(count > 1 for count in _views(search, member))]
+    several = [each for each in members if any(load_recipe(search.trial(n)).tta_count > 1 for n in each.by_trial)]
     if not several or _is_settled(search, members):
         return Difference(0.0, 0.0)
     goods = [
@@ -51,11 +51,6 @@ def _difference(
         for mean in MEANS
     ]
     return paired(goods[1], goods[0])
-
-
-def _views(search: SearchFolder, member: Member) -> list[int]:
-    """How many each fold's net looks at."""
-    return [load_recipe(search.trial(number)).tta_count for number in member.trials]
 
 
 def _is_settled(search: SearchFolder, members: Sequence[Member]) -> bool:
@@ -72,7 +67,4 @@ def _is_settled(search: SearchFolder, members: Sequence[Member]) -> bool:
 
 def _of(search: SearchFolder, member: Member, folds: Folds, mean: str) -> NDArray[np.float64]:
     """(n, K) of the validated rows."""
-    views = [load_array(search.trial(number).fold(fold).view_probs) for number, fold in member.pairs]
-    counts = _views(search, member)
-    means = [nested_means(each[:count], mean)[-1] for each, count in zip(views, counts, strict=True)]
-    return folds.placed(means)[folds.validated]
+    return folds.placed([fold_answer(search, *pair, mean) for pair in member.pairs])[folds.validated]

@@ -59,13 +59,16 @@ class ImageData:
         """The same data without the training images that are skipped."""
         left_out = {each.image_id for each in skipped if each.folder == TRAIN_IMAGES}
         rows = [row for row, image_id in enumerate(self.image_ids) if image_id not in left_out]
+        return replace(self.at(rows), skipped=tuple(skipped))
+
+    def at(self, rows: Sequence[int] | NDArray[np.integer]) -> ImageData:
+        """The same data with these training images alone, in this order."""
         return replace(
             self,
             image_ids=tuple(self.image_ids[row] for row in rows),
             labels=self.labels[rows],
             sources=None if self.sources is None else tuple(self.sources[row] for row in rows),
             shares=None if self.shares is None else self.shares[rows],
-            skipped=tuple(skipped),
         )
 
     @property
