@@ -57,8 +57,7 @@ def promote(plan: Plan, slots: Resources, spending: Spending, trials: list[Trial
 
 def _promoted(plan: Plan, trials: list[Trial], reached: dict[int, int]) -> list[Member]:
     """By the search's ranking, and by what has diverged in promotion so far."""
-    pairs = [(number, fold) for number in reached for fold in range(plan.folds.count)]
-    return plan.promotion.members(reached, backbones(trials), [pair for pair in pairs if _diverged(plan, *pair)])
+    return plan.promotion.members(reached, backbones(trials), lambda pair: _diverged(plan, *pair))
 
 
 def _forget_losers(plan: Plan, trials: list[Trial], reached: dict[int, int], promoted: list[Member]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
@@ -35,6 +35,10 @@ class Standing:
     """The metric there, higher is better."""
 
 
+def _nowhere(pair: Pair) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class Promotion:
     """The rule for who trains which folds."""
@@ -56,7 +60,7 @@ class Promotion:
         return self.kind == DIAGONAL
 
     def members(
-        self, reached: Mapping[int, int], backbones: Mapping[int, str], diverged: Collection[Pair] = ()
+        self, reached: Mapping[int, int], backbones: Mapping[int, str], diverged: Callable[[Pair], bool] = _nowhere
     ) -> list[Member]:
         """Who answers in each fold, best member first; from the epochs that trials reached, best first, by number.
 
@@ -81,7 +85,7 @@ def turns(reached: Mapping[int, int], backbones: Mapping[int, str]) -> list[int]
     return [*(number for number in reached if number in first), *(number for number in reached if number not in first)]
 
 
-def diagonal(order: Sequence[int], folds: int, diverged: Collection[Pair] = ()) -> tuple[int, ...]:
+def diagonal(order: Sequence[int], folds: int, diverged: Callable[[Pair], bool] = _nowhere) -> tuple[int, ...]:
     """The trial of each fold: the first trial of the order has fold 0, the second fold 1, and so on.
 
     With fewer trials than folds they begin again from the first. A trial that diverged on its fold is replaced there,
@@ -91,22 +95,17 @@ def diagonal(order: Sequence[int], folds: int, diverged: Collection[Pair] = ()) 
     found: list[int] = []
     for fold in range(folds):
         own = order[fold % len(order) :: folds] if order else ()
-        willing = (number for number in (*own, *order[folds:], *order) if (number, fold) not in diverged)
+        willing = (number for number in (*own, *order[folds:], *order) if not diverged((number, fold)))
         found += islice(willing, 1)
     return tuple(found) if len(found) == folds else ()
 
 
-def best(standings: Sequence[Standing], count: int) -> list[int]:
-    """The numbers of the `count` best trials, best first: who got furthest, then who was best there.
+def ranked(standings: Sequence[Standing]) -> dict[int, int]:
+    """The epochs that trials reached, by number, best first: who got furthest, then who was best there.
 
     Scores at different epochs are not compared, for a later epoch is better by itself. Equal trials keep the
     order of their numbers.
     """
-    return [*ranked(standings)][:count]
-
-
-def ranked(standings: Sequence[Standing]) -> dict[int, int]:
-    """The epochs that trials reached, by number, best first as `best` has it."""
     order = sorted(standings, key=lambda standing: (-standing.epoch, -standing.good, standing.number))
     return {standing.number: standing.epoch for standing in order}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from math import isclose
 from statistics import median
@@ -214,32 +214,33 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         if not self._plan.budget:
             return
         reached = ranked(list(self._standings.values()))
-        self._first = self._promoted(reached)
-        wanted = {number for each in self._first for number in each.member.trials}
-        first = [number for number in reached if number in wanted]
+        first = self._plan.promotion.members(reached, self._backbones)
+        wanted = {number for member in first for number in member.trials}
         furthest = max(reached.values(), default=0)  # where a challenger may get
-        order = {n: furthest if n in self._running else reached[n] for n in self._with_challengers(first)}
-        self._expected = self._promoted({**order, **{n: epoch for n, epoch in reached.items() if n not in order}})
-
-    def _promoted(self, reached: Mapping[int, int]) -> list[Remaining]:
-        """What is to be done for those that are promoted of the trials in this order."""
-        return [self._remaining(member) for member in self._plan.promotion.members(reached, self._backbones)]
+        order = self._with_challengers([number for number in reached if number in wanted])
+        coming = {n: furthest if n in self._running else reached[n] for n in order}
+        coming |= {n: epoch for n, epoch in reached.items() if n not in coming}
+        expected = self._plan.promotion.members(coming, self._backbones)
+        remaining = {member: self._remaining(member) for member in dict.fromkeys([*first, *expected])}
+        self._first, self._expected = ([remaining[member] for member in each] for each in (first, expected))
 
     def _with_challengers(self, first: Sequence[int]) -> list[int]:
         """Each running trial beyond the last rung before those that it is ahead of: it may take their place.
 
         One that costs more than whom it displaces in the last epoch of a search would leave no time for itself.
         """
+        running, last_rung = sorted(self._running & set(self._standings)), max(self._plan.rungs, default=0)
+        challengers = [here for here in (self._standings[n] for n in running) if here.epoch > last_rung]
+        if not challengers:
+            return list(first)
         values = {number: load_trial(self._plan.search, number).values(self._plan.metric) for number in first}
-        last_rung = max(self._plan.rungs, default=0)
         order = list(first)
-        for number in sorted(self._running & set(self._standings)):
-            here = self._standings[number]
-            ahead_of = [other for other in first if other != number and self._is_ahead(here, values[other])]
-            if here.epoch > last_rung and ahead_of:
-                others = [other for other in order if other != number]
+        for here in challengers:
+            others = [other for other in order if other != here.number]
+            ahead_of = [other for other in first if other != here.number and self._is_ahead(here, values[other])]
+            if ahead_of:
                 place = min(others.index(other) for other in ahead_of)
-                order = [*others[:place], number, *others[place:]]
+                order = [*others[:place], here.number, *others[place:]]
         return order
 
     def _is_ahead(self, here: Standing, values: Sequence[float]) -> bool:
