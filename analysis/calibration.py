@@ -90,10 +90,8 @@ def calibration(pred_probs: Mapping[str, Probs], labels: Labels, fold_of: Labels
                 "loss": float(losses(own, known).mean()),
                 "loss_after": float(losses(after, known).mean()),
                 "ahead": lead.behind,
-                "low": interval.low,
-                "high": interval.high,
-                "enough": interval.enough,
             }
+            | interval.row
         )
     return pd.DataFrame(rows)
 

@@ -32,7 +32,7 @@ def paired_differences(predictions: pd.DataFrame, value: str = "right", against:
         found = paired(both[model].to_numpy(), both[other].to_numpy())
         interval = evidence.of_difference(found, len(pairs))
         about = {"model": model, "other": other, "images": len(both), "ahead": found.behind, "se": found.se}
-        rows.append(about | {"low": interval.low, "high": interval.high, "enough": interval.enough})
+        rows.append(about | interval.row)
     columns = ["model", "other", "images", "ahead", "se", "low", "high", "enough"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -38,6 +38,11 @@ class Interval:
         """Whether it excludes zero."""
         return self.low > 0 or self.high < 0
 
+    @property
+    def row(self) -> dict[str, float | bool]:
+        """Its ends and whether it is enough, as columns of a table."""
+        return {"low": self.low, "high": self.high, "enough": self.enough}
+
     def __str__(self) -> str:
         return f"{self.value:+.3f} (95 % {self.low:+.3f} to {self.high:+.3f})"
 
@@ -57,11 +62,8 @@ def of_difference(ahead: Difference, effects: int = 1) -> Interval:
 
 def of_share(hits: int, count: int) -> Interval:
     """Of a share, in [0, 1], by Wilson's score interval, which holds for small counts too."""
-    z = float(stats.norm.isf(_tail(1)))
-    share, scale = hits / count, 1 + z**2 / count
-    middle = (share + z**2 / (2 * count)) / scale
-    half = z / scale * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
+    ends = stats.binomtest(hits, count).proportion_ci(LEVEL, "wilson")
+    return Interval(hits / count, float(ends.low), float(ends.high))
 
 
 def rank_correlation(one: ArrayLike, other: ArrayLike) -> Interval | None:

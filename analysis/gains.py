@@ -41,7 +41,7 @@ def leave_one_out(pred_probs: Mapping[str, Probs], labels: NDArray[np.integer]) 
         found = paired(everyone, others)
         interval = evidence.of_difference(found, len(members))
         about = {"without": name, "accuracy": others.mean(), "ahead": found.behind, "se": found.se}
-        rows.append(about | {"low": interval.low, "high": interval.high, "enough": interval.enough})
+        rows.append(about | interval.row)
     return pd.DataFrame(rows, columns=["without", "accuracy", "ahead", "se", "low", "high", "enough"])
 
 
