@@ -3,6 +3,7 @@
 import itertools
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -166,6 +167,24 @@ def promoted(plan: Plan, *trials: int) -> list[Member]:
     return [Member.of(number, plan.folds.count) for number in trials]
 
 
+@dataclass
+class Clock:
+    """Seconds since 1970, as a search is told them."""
+
+    now: float = 1000.0
+
+
+def by_a_clock(monkeypatch: pytest.MonkeyPatch, plan: Plan, slots: int, imports_s: float) -> tuple[Spending, Clock]:
+    """A search that begins now, by a clock that only its test moves."""
+    clock = Clock()
+    monkeypatch.setattr("cluster.spending.time", SimpleNamespace(time=lambda: clock.now, monotonic=lambda: clock.now))
+    object.__setattr__(plan, "imports_s", imports_s)
+    spending = Spending(plan, Resources(Slots(slots, 1, 0.0)))
+    monkeypatch.setattr(spending, "_started", clock.now)
+    spending.open_search()
+    return spending, clock
+
+
 def test_an_epoch_budget_keeps_what_promotion_takes(stripes: Path, tmp_path: Path) -> None:
     """Two promoted trials take 24 epochs, of which fold 0's are the search's own."""
     plan = plan_with(stripes, tmp_path / "OUT", "--epoch-budget", "40")
@@ -213,16 +232,11 @@ def test_a_time_budget_keeps_what_promotion_takes(
     stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By a clock that only epochs move: two seconds each."""
-    clock = 1000.0
-    monkeypatch.setattr("cluster.spending.time", SimpleNamespace(time=lambda: clock, monotonic=lambda: clock))
     plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "100s")
-    spending = Spending(plan, Resources(Slots(1, 1, 0.0)))
-    monkeypatch.setattr(spending, "_started", 1000.0)
-    object.__setattr__(plan, "imports_s", 5.0)  # the closing takes 3 s
-    spending.open_search()
+    spending, clock = by_a_clock(monkeypatch, plan, slots=1, imports_s=5.0)  # the closing takes 3 s
     spent = 0
     while not spending.stop_all():
-        clock += 2.0
+        clock.now += 2.0
         spent += 1
         number, epoch = (
             ((spent - 1) // 6, (spent - 1) % 6 + 1) if spent <= 12 else (1 + (spent - 11) // 2, spent % 2 or 2)
@@ -236,19 +250,14 @@ def test_a_small_time_budget_promotes_fewer_and_searches_longer(
     stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two trials of ten seconds an epoch take 120 s on fold 1; half of the budget has room for one."""
-    clock = 1000.0
-    monkeypatch.setattr("cluster.spending.time", SimpleNamespace(time=lambda: clock, monotonic=lambda: clock))
     plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "220s")
-    object.__setattr__(plan, "imports_s", 0.0)
-    spending = Spending(plan, Resources(Slots(1, 1, 0.0)))
-    monkeypatch.setattr(spending, "_started", 1000.0)
-    spending.open_search()
+    spending, clock = by_a_clock(monkeypatch, plan, slots=1, imports_s=0.0)
     for spent in range(12):
         assert not spending.stop_all()
-        clock += 10.0
+        clock.now += 10.0
         report(plan, spending, spent // 6, spent % 6 + 1, seconds=10.0)
     assert spending.afforded(promoted(plan, 0, 1)) == promoted(plan, 0), "120 s do not fit in 100"
-    clock += 40.0
+    clock.now += 40.0
     report(plan, spending, 2, 1, seconds=10.0)
     assert spending.stop_all()
     assert spending.afforded(promoted(plan, 0, 1)) == promoted(plan, 0)
@@ -300,24 +309,19 @@ def test_a_trial_too_costly_for_what_is_left_does_not_end_the_search(
     stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is left has room for fold 1 of trial 0 at 5 s an epoch, and of trial 1, but not of trial 2 at 30 s."""
-    clock = 1000.0
-    monkeypatch.setattr("cluster.spending.time", SimpleNamespace(time=lambda: clock, monotonic=lambda: clock))
     plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "400s")
-    spending = Spending(plan, Resources(Slots(2, 1, 0.0)))
-    monkeypatch.setattr(spending, "_started", 1000.0)
-    object.__setattr__(plan, "imports_s", 0.0)
-    spending.open_search()
-    clock += 6.0
+    spending, clock = by_a_clock(monkeypatch, plan, slots=2, imports_s=0.0)
+    clock.now += 6.0
     for number in (0, 1):
         for epoch in range(1, 7):
             report(plan, spending, number, epoch, value=0.5 + number / 10, seconds=5.0)
-    clock += 294.0
+    clock.now += 294.0
     assert not spending.stop_all()
     for epoch in range(1, 5):
         report(plan, spending, 2, epoch, value=0.55, seconds=30.0)
     assert [each.member.stored for each in spending._expected] == [0, 2]
     assert not spending.stop_all(), "100 s are left, and trial 2 alone takes 240 s"
-    clock += 70.0
+    clock.now += 70.0
     assert spending.stop_all()
     assert spending.afforded(promoted(plan, 0, 2, 1)) == promoted(plan, 0, 1), "30 s are left, and 10 s of tolerance"
 

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,7 @@ from trainables.ranks import ALONE, Rank, rank_here, synchronized
 
 RECIPE = Recipe(backbone="test_resnet", image_size=32, batch_size=6, learning_rate=0.1, epochs=1, optimizer="sgd")
 CPU = torch.device("cpu")
+MakeNet = Callable[[], nn.Module]
 ROOT = Path(__file__).parents[2]
 IMAGES = torch.arange(2 * 32 * 32 * 3).remainder(256).reshape(2, 32, 32, 3).to(torch.uint8)
 STATISTIC = "body.bn1.running_mean"
@@ -66,25 +67,11 @@ def group() -> Iterator[None]:
     dist.destroy_process_group()
 
 
-class Plain(nn.Module):
-    """A net without BatchNorm, as `Net` holds one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.body = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 3))
-
-    def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.body(images)
-        return logits
-
-
-def gradient_of(rank: Rank, rows: int, micro_batch: int) -> tuple[Tensor, Tensor]:
+def gradient_of(net: nn.Module, rank: Rank, rows: int, micro_batch: int) -> tuple[Tensor, Tensor]:
     """One process's gradient and loss, of its part of a batch, with nobody to average with."""
     generator = torch.Generator().manual_seed(1)
     images, labels = torch.randn(rows, 6, generator=generator), torch.randint(0, 3, (rows,), generator=generator)
     mine = rank.rows(range(rows))
-    net = Plain()
     joined = DistributedDataParallel(net)
     stepper = JointStepper(
         joined, optimizer_of(RECIPE, net), loss_of(RECIPE), RECIPE, scaler_of(RECIPE, CPU), micro_batch, rank=rank
@@ -95,9 +82,11 @@ def gradient_of(rank: Rank, rows: int, micro_batch: int) -> tuple[Tensor, Tensor
 
 @pytest.mark.usefixtures("group")
 @pytest.mark.parametrize(("rows", "count", "micro_batch"), [(12, 2, 6), (12, 3, 2), (7, 2, 4), (7, 4, 1), (3, 4, 5)])
-def test_the_mean_of_the_gradients_is_that_of_the_batch(rows: int, count: int, micro_batch: int) -> None:
-    whole, loss = gradient_of(ALONE, rows, rows)
-    parts = [gradient_of(Rank(index, count), rows, micro_batch) for index in range(count)]
+def test_the_mean_of_the_gradients_is_that_of_the_batch(
+    plain: MakeNet, rows: int, count: int, micro_batch: int
+) -> None:
+    whole, loss = gradient_of(plain(), ALONE, rows, rows)
+    parts = [gradient_of(plain(), Rank(index, count), rows, micro_batch) for index in range(count)]
     torch.testing.assert_close(torch.stack([gradient for gradient, _ in parts]).mean(0), whole, atol=1e-6, rtol=1e-4)
     torch.testing.assert_close(torch.stack([value for _, value in parts]).sum(), loss)
 

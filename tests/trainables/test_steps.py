@@ -1,6 +1,6 @@
 """Steps in micro-batches and under SAM are the steps of the whole batch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,19 +16,7 @@ from trainables.steps import Stepper, in_parts
 
 GOOD = {"backbone": "test_vit", "image_size": 32, "batch_size": 12, "learning_rate": 1e-2, "epochs": 1}
 CPU = torch.device("cpu")
-
-
-class Plain(nn.Module):
-    """A net without BatchNorm, as `Net` holds one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.body = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 3))
-
-    def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.body(images)
-        return logits
+MakeNet = Callable[[], nn.Module]
 
 
 def batches() -> Iterator[tuple[Tensor, Tensor]]:
@@ -37,9 +25,9 @@ def batches() -> Iterator[tuple[Tensor, Tensor]]:
         yield torch.randn(12, 6, generator=generator), torch.randint(0, 3, (12,), generator=generator)
 
 
-def weights_after(rows: int, fits: int = 10**9, **fields: object) -> list[Tensor]:
+def weights_after(net: nn.Module, rows: int, fits: int = 10**9, **fields: object) -> list[Tensor]:
     """All weights after four steps in micro-batches of so many rows, on a machine where only `fits` rows fit."""
-    recipe, net = Recipe.from_dict({**GOOD, **fields}), Plain()
+    recipe = Recipe.from_dict({**GOOD, **fields})
 
     def refuse(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         if len(inputs[0]) > fits:
@@ -66,30 +54,34 @@ def weights_after(rows: int, fits: int = 10**9, **fields: object) -> list[Tensor
         {"optimizer": "sgd", "ohem_keep": 0.3},
     ],
 )
-def test_accumulated_is_unaccumulated(rows: int, fields: dict[str, object]) -> None:
-    torch.testing.assert_close(weights_after(rows, **fields), weights_after(12, **fields), atol=1e-5, rtol=1e-4)
+def test_accumulated_is_unaccumulated(plain: MakeNet, rows: int, fields: dict[str, object]) -> None:
+    torch.testing.assert_close(
+        weights_after(plain(), rows, **fields), weights_after(plain(), 12, **fields), atol=1e-5, rtol=1e-4
+    )
 
 
-def test_the_perturbation_of_each_micro_batch_by_itself_would_be_seen() -> None:
+def test_the_perturbation_of_each_micro_batch_by_itself_would_be_seen(plain: MakeNet) -> None:
     """What accumulated SAM must not be: the test above can fail."""
-    alone = [weights_after(12, optimizer="sgd", sam_rho=rho) for rho in (0.0, 0.05)]
+    alone = [weights_after(plain(), 12, optimizer="sgd", sam_rho=rho) for rho in (0.0, 0.05)]
     assert any((a - b).abs().max() > 1e-4 for a, b in zip(*alone, strict=True))
 
 
 @pytest.mark.parametrize("sam_rho", [0.0, 0.1])
 @pytest.mark.parametrize("fits", [1, 5, 11])
-def test_a_step_that_does_not_fit_is_taken_in_halves(fits: int, sam_rho: float) -> None:
+def test_a_step_that_does_not_fit_is_taken_in_halves(plain: MakeNet, fits: int, sam_rho: float) -> None:
     fields = {"optimizer": "sgd", "sam_rho": sam_rho}
-    torch.testing.assert_close(weights_after(12, fits, **fields), weights_after(12, **fields), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        weights_after(plain(), 12, fits, **fields), weights_after(plain(), 12, **fields), atol=1e-5, rtol=1e-4
+    )
 
 
-def test_one_row_that_does_not_fit_is_an_error() -> None:
+def test_one_row_that_does_not_fit_is_an_error(plain: MakeNet) -> None:
     with pytest.raises(torch.OutOfMemoryError):
-        weights_after(12, fits=0)
+        weights_after(plain(), 12, fits=0)
 
 
-def test_memory_that_ends_in_sam_s_second_pass_leaves_the_weights_where_they_were() -> None:
-    recipe, net = Recipe.from_dict({**GOOD, "optimizer": "sgd", "sam_rho": 0.5}), Plain()
+def test_memory_that_ends_in_sam_s_second_pass_leaves_the_weights_where_they_were(plain: MakeNet) -> None:
+    recipe, net = Recipe.from_dict({**GOOD, "optimizer": "sgd", "sam_rho": 0.5}), plain()
     calls = []
 
     def refuse_the_second(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -102,14 +94,14 @@ def test_memory_that_ends_in_sam_s_second_pass_leaves_the_weights_where_they_wer
     images, labels = next(batches())
     stepper.step(images, labels)
     assert calls == [12, 12, 6, 6, 6, 6]
-    other = Plain()
+    other = plain()
     halved = Stepper(other, optimizer_of(recipe, other), loss_of(recipe), recipe, scaler_of(recipe, CPU), 6)
     halved.step(images, labels)
     torch.testing.assert_close(list(net.parameters()), list(other.parameters()))
 
 
-def test_sam_climbs_by_rho_and_comes_back_to_the_bit() -> None:
-    net = Plain()
+def test_sam_climbs_by_rho_and_comes_back_to_the_bit(plain: MakeNet) -> None:
+    net = plain()
     net(torch.ones(2, 6)).square().sum().backward()
     before = [parameter.detach().clone() for parameter in net.parameters()]
     moved = climb(net.parameters(), 0.3)
