@@ -131,6 +131,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(json.dumps({"plain": search_plainly, "ours": search_with_ours}[asked.variant](asked)))
         return
     table = pd.DataFrame([one(asked, variant) for variant in VARIANTS]).set_index("variant")
+    table = table.astype(float)
     table["cpu_ms_a_report"] = 1000 * table["cpu_s"] / table["reports"]
     table.loc["ours / plain"] = table.loc["ours"] / table.loc["plain"]
     print(table.round(2).to_string())

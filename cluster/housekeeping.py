@@ -24,11 +24,14 @@ class Housekeeping(Callback):  # type: ignore[misc]
         return {}
 
     def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
-        """Ray tells the searcher first, so that its trials have the one that ended."""
-        lost = set(losers(self._proposals.ended, self._plan.promotion, self._plan.metric))
-        for number in lost - self._gone:
+        """Ray tells the searcher first, so that its trials have the one that ended.
+
+        A loser stays one whoever comes, so only those that had not lost are asked, and not all trials at each end.
+        """
+        rivals = [each for each in self._proposals.ended if each.number not in self._gone]
+        for number in losers(rivals, self._plan.promotion, self._plan.metric):
             self._plan.store.forget(number, 0)
-        self._gone |= lost
+            self._gone.add(number)
 
     def on_step_end(self, iteration: int, trials: list[RayTrial], **_info: Any) -> None:
         self._plan.store.publish(soon=True)

@@ -34,9 +34,9 @@ def write_whole(path: Path, content: bytes | str) -> None:
         raise
 
 
-def save_json(path: Path, value: Any) -> None:
+def save_json(path: Path, value: Any, indent: int | None = 1) -> None:
     """JSON with sorted keys, written whole."""
-    write_whole(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
+    write_whole(path, json.dumps(value, indent=indent, sort_keys=True) + "\n")
 
 
 def load_json(path: Path) -> Any:

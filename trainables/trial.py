@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -65,20 +66,33 @@ def load_epochs(folder: FoldFolder) -> pd.DataFrame:
 
 def load_trial(search: SearchFolder, number: int) -> Trial:
     """The trial as it stands on disk."""
+    return _trial(search, number, _ended_early(search))
+
+
+def load_trials(search: SearchFolder) -> list[Trial]:
+    """All trials of a search, by number."""
+    early = _ended_early(search)
+    return [_trial(search, number, early) for number in search.trial_numbers()]
+
+
+def _ended_early(search: SearchFolder) -> dict[int, tuple[str, int]]:
+    """How and after which epoch trials were ended, by number; who was stopped is not cut."""
+    early: dict[int, tuple[str, int]] = {}
+    for status, path in (("cut", search.spending), ("stopped", search.rungs)):
+        ended: dict[str, int] = load_object(path, status)[status] if path.exists() else {}
+        early |= {int(number): (status, epoch) for number, epoch in ended.items()}
+    return early
+
+
+def _trial(search: SearchFolder, number: int, early: Mapping[int, tuple[str, int]]) -> Trial:
     folder = search.trial(number)
     recipe = load_recipe(folder)
     epochs = load_epochs(folder.fold(0))
-    for status, path in (("stopped", search.rungs), ("cut", search.spending)):
-        ended: dict[str, int] = load_object(path, status)[status] if path.exists() else {}
-        if str(number) in ended:
-            return Trial(number, recipe, status, epochs.head(ended[str(number)]))
+    if number in early:
+        status, epoch = early[number]
+        return Trial(number, recipe, status, epochs.head(epoch))
     if len(epochs) and bool(epochs["diverged"].iloc[-1]):
         return Trial(number, recipe, "diverged", epochs)
     if len(epochs) == recipe.epochs:
         return Trial(number, recipe, "finished", epochs)
     return Trial(number, recipe, "failed" if folder.error.exists() else "unfinished", epochs)
-
-
-def load_trials(search: SearchFolder) -> list[Trial]:
-    """All trials of a search, by number."""
-    return [load_trial(search, number) for number in search.trial_numbers()]

@@ -154,7 +154,11 @@ def test_sixty_trials_never_keep_more_than_the_promoted_and_never_lose_one_of_th
         weights: set[int] = set()
         for number in range(60):
             ended.append(_trial(number, rng))
+            rivals = [trial for trial in ended if trial.number in weights | {number}]
             weights = (weights | {number}) - set(losers(ended, promotion, "val_accuracy"))
+            assert {t.number for t in rivals} - set(losers(rivals, promotion, "val_accuracy")) == weights, (
+                "lost is lost"
+            )
             assert len(weights) <= promotion.count
         members = promotion.members(ranked(standings(ended, "val_accuracy")), backbones(ended))
         assert weights == {member.trials[0] for member in members}, "their nets of fold 0 are not trained again"
