@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -95,7 +96,7 @@ def asha_finishers(values: Values, rungs: Sequence[int], order: NDArray[np.int64
         for rung in rungs:
             good = -float(values[number, rung - 1])
             passes = goes_on(good, recorded[rung])
-            recorded[rung].append(good)
+            insort(recorded[rung], good)
             if not passes:
                 break
         else:

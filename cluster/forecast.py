@@ -8,6 +8,7 @@ draws its own.
 from __future__ import annotations
 
 import heapq
+from bisect import insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -20,8 +21,8 @@ from cluster.budget import makespan
 from cluster.promotion import Promotion, Standing, ranked
 from trainables.member import pairs_of
 
-_MOST_SEARCHES, _MOST_TRIALS = 300, 20_000
-"""Simulated: so many searches, fewer where they have many trials, within two seconds or so."""
+_MOST_SEARCHES, _MOST_TRIALS = 300, 100_000
+"""Simulated: so many searches, fewer where they have many trials, within a second or so."""
 
 _INTERVAL = (2.5, 97.5)
 """Percentiles."""
@@ -132,7 +133,7 @@ def course(work: Work, rng: np.random.Generator) -> Course:
     worth = rng.standard_normal(trials)
     noise = rng.standard_normal((trials, len(work.rungs) + 1))
     goods = np.sqrt(tells) * worth[:, None] + np.sqrt(1 - tells) * noise
-    left_at, search_s = _search(work, goods)
+    left_at, search_s = _search(work, goods.tolist())
     standings = [
         Standing(number, epoch, goods[number, _judged_at(work, epoch)]) for number, epoch in enumerate(left_at)
     ]
@@ -163,7 +164,7 @@ def _judged_at(work: Work, epoch: int) -> int:
     return work.rungs.index(epoch) if epoch in work.rungs else len(work.rungs)
 
 
-def _search(work: Work, goods: NDArray[np.float64]) -> tuple[list[int], float]:
+def _search(work: Work, goods: list[list[float]]) -> tuple[list[int], float]:
     """Where each trial ends, and when the last one does."""
     stages = (0, *work.rungs, work.epochs)
     recorded: list[list[float]] = [[] for _ in work.rungs]
@@ -181,9 +182,9 @@ def _search(work: Work, goods: NDArray[np.float64]) -> tuple[list[int], float]:
         begin(number, 0)
     while events:
         now, number, stage = heapq.heappop(events)
-        passes = stage < len(work.rungs) and goes_on(goods[number, stage], recorded[stage])
+        passes = stage < len(work.rungs) and goes_on(goods[number][stage], recorded[stage])
         if stage < len(work.rungs):
-            recorded[stage].append(goods[number, stage])
+            insort(recorded[stage], goods[number][stage])
         if passes:
             begin(number, stage + 1)
             continue

@@ -1,6 +1,8 @@
+import math
 import random
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from ray.tune.schedulers.async_hyperband import _Bracket
@@ -38,6 +40,15 @@ def test_an_exact_top_rung_is_kept() -> None:
 )
 def test_the_rule_by_hand(good: float, recorded: list[float], passes: bool) -> None:
     assert goes_on(good, recorded) is passes
+
+
+def test_the_cut_is_numpy_s_percentile_to_the_bit() -> None:
+    rng = random.Random(0)
+    for _ in range(500):
+        factor, recorded = rng.randint(2, 5), sorted(rng.choice([rng.random(), 0.5]) for _ in range(rng.randint(1, 40)))
+        cut = float(np.percentile(recorded, 100.0 * (1.0 - 1.0 / factor)))
+        assert goes_on(cut, recorded, factor)
+        assert not goes_on(math.nextafter(cut, -math.inf), recorded, factor)
 
 
 def test_the_rule_is_ray_s_where_ray_s_is_right(tmp_path: Path) -> None:
