@@ -1,7 +1,7 @@
 """What a search will come to, before it begins: searches played through by ASHA's own rule, without training a net.
 
 How well a rung tells who will be best is not known beforehand. So each simulated search draws it anew, from "nothing"
-to "everything", and intervals hold what nineteen in twenty of them came to. Nor does a machine keep its pace: each
+to "everything", how far the recipes that come first are ahead, and intervals hold what nineteen in twenty of them came to. Nor does a machine keep its pace: each
 draws its own.
 """
 
@@ -23,6 +23,9 @@ from trainables.member import pairs_of
 
 _MOST_SEARCHES, _MOST_TRIALS = 300, 100_000
 """Simulated: so many searches, fewer where they have many trials, within a second or so."""
+
+_MOST_LEAD_SD = 2.0
+"""By how much recipes from experience may be ahead of random ones, in standard deviations of those; at least not at all."""
 
 _INTERVAL = (2.5, 97.5)
 """Percentiles."""
@@ -48,6 +51,8 @@ class Work:
     """From one training, or prediction, to the next on a slot."""
     pace_sd: float = 0.0
     """Of the logarithm of a machine's pace about what was measured."""
+    known_good: int = 0
+    """So many trials come first because they are expected to be good."""
     folds_at_once: int = 0
     """Where fewer folds of promotion than slots are trained side by side; 0 where there are as many."""
 
@@ -131,6 +136,7 @@ def course(work: Work, rng: np.random.Generator) -> Course:
     trials = len(work.epoch_s)
     tells = float(rng.random())  # the correlation of a rung's values with what a trial is worth
     worth = rng.standard_normal(trials)
+    worth[: work.known_good] += _MOST_LEAD_SD * rng.random()
     noise = rng.standard_normal((trials, len(work.rungs) + 1))
     goods = np.sqrt(tells) * worth[:, None] + np.sqrt(1 - tells) * noise
     left_at, search_s = _search(work, goods.tolist())
