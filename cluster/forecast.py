@@ -1,8 +1,8 @@
 """What a search will come to, before it begins: searches played through by ASHA's own rule, without training a net.
 
-How well a rung tells who will be best is not known beforehand. So each simulated search draws it anew, from "nothing"
-to "everything", how far the recipes that come first are ahead, and intervals hold what nineteen in twenty of them came to. Nor does a machine keep its pace: each
-draws its own.
+How well a rung tells who will be best is not known beforehand, nor how far the recipes that come first, from
+experience, are ahead. So each simulated search draws both anew, from "nothing" to "everything", and intervals hold what
+nineteen in twenty of them came to. Nor does a machine keep its pace: each draws its own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MOST_SEARCHES, _MOST_TRIALS = 300, 100_000
 """Simulated: so many searches, fewer where they have many trials, within a second or so."""
 
 _MOST_LEAD_SD = 2.0
-"""By how much recipes from experience may be ahead of random ones, in standard deviations of those; at least not at all."""
+"""By how much recipes from experience are ahead of random ones at most, in standard deviations of those."""
 
 _INTERVAL = (2.5, 97.5)
 """Percentiles."""

@@ -1,0 +1,51 @@
+"""Our search, whole but for promotion and answer: what `search.py` does up to there, on the folds that all share."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from ray import cloudpickle, tune
+
+from benchmarks.peer_systems import work as shared
+from benchmarks.peer_systems.work import METRIC, Work
+from cluster import tuner
+from cluster.flags import read_flags
+from cluster.identity import begin
+from cluster.plan import make_plan
+from cluster.promotion import ranked, standings
+from cluster.session import session
+from trainables.layout import SearchFolder, load_json
+from trainables.train import train_in_search
+
+
+def run_trial_noting(config: dict[str, Any], *, data: Any, out: Path, setting: Any, work: Work) -> None:
+    """`trainables.ray_trial.run_trial`, with every epoch noted as the others' are."""
+    here = setting.on(config["cpus"], config["gpus"])
+    for row in train_in_search(data, SearchFolder(out), config["trial"], 0, here):
+        work.note(config["trial"], SearchFolder(out).trial(config["trial"]).fold(0), row)
+        tune.report(row)
+
+
+def main(work: Work) -> None:
+    cloudpickle.register_pickle_by_value(shared)
+    words = ["--trials", str(work.trials), "--epochs", str(work.epochs), "--seed", str(work.seed), "--quiet"]
+    words += ["--data", str(work.data), "--out", str(work.out / "search"), "--concurrent", str(work.slots)]
+    plan = make_plan(read_flags([*words, "--metric", METRIC]))
+    assert plan is not None
+    assert plan.folds.hash == load_json(work.folds)["hash"], "not the folds that the others have"
+
+    def noting(config: dict[str, Any], *, data: Any, out: Path, setting: Any) -> None:
+        run_trial_noting(config, data=data, out=out, setting=setting, work=work)
+
+    with session(plan) as (slots, spending), patch.object(tuner, "run_trial", noting):
+        begin(plan)
+        trials = tuner.search(plan, slots, spending)
+    best = next(iter(ranked(standings(trials, METRIC))))
+    work.pick(best, plan.search.trial(best).fold(0))
+
+
+if __name__ == "__main__":
+    main(Work.load(Path(sys.argv[1])))
