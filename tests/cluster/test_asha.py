@@ -1,12 +1,13 @@
 import random
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from ray.tune.schedulers.async_hyperband import _Bracket
 from ray.tune.schedulers.trial_scheduler import TrialScheduler
 
-from cluster.asha import Asha, Report, RungTable, goes_on, rung_epochs
+from cluster.asha import REDUCTION_FACTOR, Asha, Report, RungTable, goes_on, rung_epochs
 from cluster.store import Store
 from trainables.layout import SearchFolder, write_whole
 
@@ -38,6 +39,15 @@ def test_an_exact_top_rung_is_kept() -> None:
 )
 def test_the_rule_by_hand(good: float, recorded: list[float], passes: bool) -> None:
     assert goes_on(good, recorded) is passes
+
+
+def test_the_cut_is_numpy_s_to_the_bit() -> None:
+    rng = np.random.default_rng(0)
+    for count in range(1, 200):
+        recorded = sorted(map(float, rng.standard_normal(count)))
+        cut = np.percentile(recorded, 100.0 * (1.0 - 1.0 / REDUCTION_FACTOR))
+        assert goes_on(float(cut), recorded)
+        assert not goes_on(float(np.nextafter(cut, -np.inf)), recorded)
 
 
 def test_the_rule_is_ray_s_where_ray_s_is_right(tmp_path: Path) -> None:
