@@ -13,21 +13,19 @@ Row = dict[str, Any]
 """`what`, `low`, `high` (nineteen in twenty simulated searches ended between them), `actual`, `inside`."""
 
 
-def plan_and_outcome(search: SearchFolder, trials: Mapping[int, Trial], promoted: Sequence[Member]) -> list[Row]:
-    """A row for each thing that was foretold; none where a budget, and no plan, decided how many trials there were."""
+def plan_and_outcome(search: SearchFolder, trials: Mapping[int, Trial], promotion_epochs: float) -> list[Row]:
+    """A row for each thing that was foretold, none where nothing was; what promotion took, `cost` knows."""
     if not search.forecast.exists():
         return []
     said = load_object(search.forecast, "search_epochs", "promotion_epochs", "stopped")
     judged = [trial for trial in trials.values() if trial.judged]
     rows = [
         _row("epochs of the search", said["search_epochs"], sum(trial.epoch for trial in trials.values())),
-        _row(
-            "epochs of promotion",
-            said["promotion_epochs"],
-            sum(cost(search, trials, each)["epochs"] for each in promoted),
-        ),
+        _row("epochs of promotion", said["promotion_epochs"], promotion_epochs),
         *_stopped(said["stopped"], judged),
     ]
+    if said.get("budget"):
+        rows.insert(0, _row("trials", said["search_trials"], sum(trial.epoch > 0 for trial in trials.values())))
     if "wall_s" in said:
         seconds = load_json(search.spending)["seconds"]
         rows.append(_row("minutes", [each / 60 for each in said["wall_s"]], seconds / 60))

@@ -36,10 +36,11 @@ def summarize(search: SearchFolder, data: ImageData, folds: Folds, wall_s: float
     trials = {trial.number: trial for trial in load_trials(search)}
     best = trials[promoted[0].trials[0]]
     truth = true_labels(data.root, data.test_ids)
+    costs = [cost(search, trials, each) for each in promoted]
     summary = {
         "best_trial": _best_trial(search, best, truth),
         "promotion": about["promotion"],
-        "cost": [{"trial": each.stored, **cost(search, trials, each)} for each in promoted],
+        "cost": [{"trial": member.stored, **each} for member, each in zip(promoted, costs, strict=True)],
         "promoted": [_promoted(search, trials, member, data, folds, truth) for member in promoted],
         "view_mean": load_json(search.view_mean),
         "ways": [row for each in promoted for row in _ways(search, trials, each, data, folds, about["metric"])],
@@ -56,7 +57,7 @@ def summarize(search: SearchFolder, data: ImageData, folds: Folds, wall_s: float
         "metric": about["metric"],
         "standings": load_json(search.standings),
         "dropped": load_json(search.dropped),
-        "plan": plan_and_outcome(search, trials, promoted),
+        "plan": plan_and_outcome(search, trials, sum(each["epochs"] for each in costs)),
         "preemptions": _preemptions(search),
         "skipped": [asdict(each) for each in data.skipped],
         "wall_s": round(wall_s, 1),

@@ -39,7 +39,7 @@ from trainables.data.kaggle import Contents, ImageData, check_data
 from trainables.data.place import DataPlace
 from trainables.durations import seconds_of
 from trainables.layout import SearchFolder
-from trainables.node import facts
+from trainables.node import NodeFacts, facts
 from trainables.setting import Setting
 from trainables.throughput import Key, Throughput
 
@@ -80,6 +80,13 @@ class Plan:
     command: str
     accept_changed_code: bool
     space: Space
+    recipes: Sequence[Recipe]
+    """Of the trials that are to be judged, in order; those that fail are replaced by further ones.
+
+    Where a budget decides, the first of them: as many as there usually are, if the space has so many.
+    """
+    node: NodeFacts
+    """What this machine has, and every other must have."""
     throughputs: Mapping[Key, Throughput] = field(default_factory=dict)
     """By kind of recipe, where `--measure` found them."""
 
@@ -107,10 +114,6 @@ class Plan:
         count = self.folds.count
         return (range(0, 2), *(range(fold, fold + 1) for fold in range(2, count))) if self.adaptive else (range(count),)
 
-    def recipes(self) -> list[Recipe]:
-        """Of the trials that are to be judged, in order; those that fail are replaced by further ones."""
-        return self.space.recipes(self.trials or self.space.trials, self.seed)
-
     def setting(self, slots: Slots) -> Setting:
         """What every training of this search shares."""
         return Setting(
@@ -120,7 +123,7 @@ class Plan:
             micro_batches=self.search.micro_batches,
             deterministic=self.deterministic,
             code_hash=code_hash(),
-            node=facts(self.place),
+            node=self.node,
             bucket=self.store.bucket,
         ).on(slots.cpus, slots.gpus)
 
@@ -129,6 +132,17 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
     """The checked plan. None where `--plan` asked for the words only."""
     imports_s = time.time() - psutil.Process().create_time()
     check_code(flags.code)
+    plan = _checked(flags, imports_s)
+    check_resumed(plan)
+    if flags.measure:
+        plan = replace(plan, throughputs=measured_here(plan, resources_here(plan, flags.gpus).usual))
+    if flags.plan or not flags.quiet:
+        print(preview(plan, flags.gpus, flags.price), flush=True)
+    return None if flags.plan else plan
+
+
+def _checked(flags: argparse.Namespace, imports_s: float) -> Plan:
+    """Space and budget first, then OUT, then the data, which may take a while."""
     space = _space(flags)
     budget = _budget(flags, space)
     out = flags.out or Path("runs") / f"{space.name}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -139,14 +153,11 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
     place, data, contents = _checked_data(flags, store)
     check_on_data(recipes, data)
     groups = _groups(flags.groups, data, contents)
-    folds = make_folds(data, flags.folds, flags.seed, contents.hash, groups, flags.train_only)
-    if flags.warm_start and not flags.recipes_only:
-        check_same_folds(flags.warm_start, folds.hash)
-    plan = Plan(
+    return Plan(
         store=store,
         place=place,
         data=data,
-        folds=folds,
+        folds=_folds(flags, data, contents, groups),
         groups=groups,
         trials=trials,
         searcher=flags.searcher,
@@ -157,14 +168,7 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
         seed=flags.seed,
         weights=flags.weights.resolve() if flags.weights else None,
         largest_tta_count=space.largest_tta_count(),
-        wishes=Wishes(
-            trials or TRIALS_OF_A_BUDGET,
-            flags.concurrent,
-            flags.gpus_per_trial,
-            flags.cpus_per_trial,
-            space.gpus_per_trial,
-            flags.gpus_per_fold,
-        ),
+        wishes=_wishes(flags, space, trials),
         gpu_bytes=int((flags.gpu_memory or 0) * 1e9),
         deterministic=flags.deterministic,
         adaptive=flags.adaptive,
@@ -175,15 +179,9 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
         command=command(flags, out),
         accept_changed_code=flags.accept_changed_code,
         space=space,
+        recipes=recipes,
+        node=facts(place),
     )
-    check_resumed(plan)
-    if flags.measure:
-        plan = replace(
-            plan, throughputs=measured_here(plan, recipes, resources_here(plan, flags.gpus).usual, flags.quiet)
-        )
-    if flags.plan or not flags.quiet:
-        print(preview(plan, flags.gpus, flags.price), flush=True)
-    return None if flags.plan else plan
 
 
 def _space(flags: argparse.Namespace) -> Space:
@@ -280,3 +278,22 @@ def _groups(table: Path | None, data: ImageData, contents: Contents) -> NDArray[
     if table is not None:
         return read_groups(table, data.image_ids, [each.image_id for each in data.skipped])
     return duplicate_groups(contents.thumbnails, contents.digests)
+
+
+def _folds(flags: argparse.Namespace, data: ImageData, contents: Contents, groups: NDArray[np.int64]) -> Folds:
+    """The search's, which are those of the search that it starts warm from, unless only recipes are taken from it."""
+    folds = make_folds(data, flags.folds, flags.seed, contents.hash, groups, flags.train_only)
+    if flags.warm_start and not flags.recipes_only:
+        check_same_folds(flags.warm_start, folds.hash)
+    return folds
+
+
+def _wishes(flags: argparse.Namespace, space: Space, trials: int | None) -> Wishes:
+    return Wishes(
+        trials or TRIALS_OF_A_BUDGET,
+        flags.concurrent,
+        flags.gpus_per_trial,
+        flags.cpus_per_trial,
+        space.gpus_per_trial,
+        flags.gpus_per_fold,
+    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,9 @@ import psutil
 import torch
 
 from cluster.asha import GRACE_EPOCHS, REDUCTION_FACTOR
-from cluster.outlook import Outlook, Size, described, outlook
+from cluster.budget import closing_s, comparing
+from cluster.course import Limit
+from cluster.outlook import Machines, Outlook, Size, described, outlook
 from cluster.resources import Resources, Slots, resources
 from cluster.snapshot import code_hash
 from search_spaces.errors import shortened
@@ -55,21 +57,20 @@ def resources_here(plan: Plan, gpus: int | None) -> Resources:
     return resources([node], wishes, plan.gpu_bytes or gpu_bytes(), len(plan.data.classes))
 
 
-def measured_here(plan: Plan, recipes: Sequence[Recipe], found: Slots, quiet: bool) -> dict[Key, Throughput]:
+def measured_here(plan: Plan, found: Slots) -> dict[Key, Throughput]:
     """A few steps of every kind of recipe, on the plan's own images."""
-    with tempfile.TemporaryDirectory() as scratch, bar("measuring", quiet) as update:
+    with tempfile.TemporaryDirectory() as scratch, bar("measuring", plan.quiet) as update:
         data = plan.data
         if data.root == plan.search.digits and not data.root.exists():  # they are written when the search begins
             write_digits(Path(scratch), plan.seed)
             data = replace(data, root=Path(scratch))
-        return measured(recipes, data, plan.setting(found), update)
+        return measured(plan.recipes, data, plan.setting(found), update)
 
 
-def outlook_of(
-    plan: Plan, recipes: Sequence[Recipe], found: Resources, throughputs: Mapping[Key, Throughput]
-) -> Outlook:
-    """What a search of these recipes will come to on the usual slots."""
+def outlook_of(plan: Plan, found: Resources) -> Outlook:
+    """What the search will come to on these machines, at the pace that was measured, or else the diary's."""
     train_rows, val_rows = plan.folds.split(0)
+    recipes = plan.recipes
     size = Size(
         plan.epochs,
         plan.rungs,
@@ -79,27 +80,56 @@ def outlook_of(
         len(plan.data.test_ids),
         len(plan.data.classes),
         plan.largest_tta_count,
+        0 if plan.space.grid else len(plan.space.known_good),
+        len(plan.denoise_folds) if plan.denoise != "none" else 0,
     )
-    start_s = _START_S + plan.imports_s
-    folds_at_once = found.of_folds.usual.concurrent if found.of_folds is not found else 0
-    overhead_s = (start_s, _TURNOVER_S)
-    slots = found.usual.concurrent
-    return outlook(size, recipes, slots, throughputs, overhead_s, plan.adaptive, _PACE_SD, folds_at_once)
+    machines = Machines(
+        found.usual.concurrent,  # trials that share a GPU count as if one came after the other
+        max(found.of(recipe).concurrent for recipe in recipes),
+        found.of_folds.usual.concurrent if found.of_folds is not found else 0,
+        _START_S + plan.imports_s,
+        _TURNOVER_S,
+        _PACE_SD,
+    )
+    throughputs = plan.throughputs or as_in_the_diary(recipes)
+    endless = plan.trials is None and len(recipes) == plan.space.trials
+    return outlook(size, recipes, machines, throughputs, plan.adaptive, _limit(plan), endless)
+
+
+def _limit(plan: Plan) -> Limit | None:
+    if not plan.budget:
+        return None
+    predictions = len(plan.folds.validated) * len(plan.data.classes)
+    blends = comparing(plan.imports_s, plan.folds.count, predictions)
+    return Limit(plan.budget, plan.stages, blends, closing_s(plan.imports_s))
 
 
 def write_forecast(plan: Plan, found: Resources) -> None:
-    """For the report. A search that goes on keeps what was said at first, unless it is to do something else now."""
+    """For the report. A search that goes on keeps what was said at first, unless it is to do something else now.
+
+    Times that were not measured here are held against nothing, nor what follows from them.
+    """
     path = plan.search.forecast
-    stored = load_json(path) if path.exists() else {}
-    if plan.trials and (stored.get("trials"), stored.get("promotion")) != (plan.trials, str(plan.promotion)):
-        said = outlook_of(plan, plan.recipes(), found, plan.throughputs).to_dict()
-        if plan.denoise != "none":
-            said.pop("wall_s", None)  # it knows nothing of denoising
-        save_json(path, said)
+    asked = {
+        "trials": plan.trials,
+        "promotion": str(plan.promotion),
+        "budget": asdict(plan.budget) if plan.budget else None,
+        "denoise": plan.denoise if plan.denoise != "none" else None,
+    }
+    if path.exists() and {name: load_json(path).get(name) for name in asked} == asked:
+        return
+    path.unlink(missing_ok=True)
+    foretold = outlook_of(plan, found)
+    if foretold.forecast is None or (plan.budget.seconds is not None and not plan.throughputs):
+        return
+    said = {**asked, **foretold.to_dict()}
+    if plan.denoise != "none" or not plan.throughputs:
+        said.pop("wall_s", None)  # it knows nothing of denoising
+    save_json(path, said)
 
 
 def preview(plan: Plan, gpus: int | None, price: float | None) -> str:
-    """What the plan is, and where the number of trials is known, what it will come to."""
+    """What the plan is, and what it will come to."""
     promotion = plan.promotion.count * (plan.folds.count - 1) * plan.epochs
     data = plan.data
     images = f"{len(data.image_ids)} images of {len(data.classes)} classes, {len(data.test_ids)} to predict"
@@ -140,18 +170,13 @@ def _denoised(plan: Plan) -> list[str]:
 
 
 def _expected(plan: Plan, gpus: int | None, price: float | None) -> list[str]:
-    if not plan.trials:
-        return []
-    recipes, here = plan.recipes(), resources_here(plan, gpus)
-    found = here.usual  # trials that share a GPU count as if one came after the other
-    throughputs = plan.throughputs or as_in_the_diary(recipes)
+    here = resources_here(plan, gpus)
+    found, folds = here.usual, here.of_folds.usual
     by = "measured here" if plan.throughputs else "at the pace of the diary's GPU"
-    folds = here.of_folds.usual
     paid = max(found.concurrent * found.gpus, folds.concurrent * folds.gpus) or 1
     together = f", {folds.concurrent} of {_share(folds)} for folds" if folds.processes > 1 else ""
     machines = f"{found.concurrent} slots of {_share(found)}{together}, {by}"
-    lines = described(outlook_of(plan, recipes, here, throughputs), machines, price, paid)
-    return [*_shares(here, recipes, plan.quiet), *lines]
+    return [*_shares(here, plan.recipes, plan.quiet), *described(outlook_of(plan, here), machines, price, paid)]
 
 
 def _shares(here: Resources, recipes: Sequence[Recipe], quiet: bool) -> list[str]:

@@ -21,7 +21,6 @@ from cluster.tuner import SearchFailed
 from cluster.waiting import alive_nodes
 from trainables.bucket import BucketAway
 from trainables.disk import says_no_room
-from trainables.node import facts
 
 # Ray's cluster launcher leaves it on the head node, where `ray submit` runs the driver.
 _AUTOSCALED = Path("~/ray_bootstrap_config.yaml").expanduser()
@@ -52,7 +51,7 @@ def session(plan: Plan) -> Iterator[tuple[Resources, Spending]]:
                 runtime_env={"working_dir": str(code), "env_vars": _PATIENCE},
             )
         try:
-            check_nodes(plan.store, plan.place, facts(plan.place))
+            check_nodes(plan.store, plan.place, plan.node)
             found = _resources(plan)
             yield found, Spending(plan, found)
         finally:

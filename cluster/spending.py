@@ -13,7 +13,7 @@ import psutil
 from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial as RayTrial
 
-from cluster.budget import Budget, Comparing, Pace, Pipeline, Remaining, pace_of
+from cluster.budget import TOLERANCE, Budget, Pace, Pipeline, Remaining, closing_s, comparing, epochs_to_come, pace_of
 from cluster.plan import Plan
 from cluster.promotion import Standing, ranked
 from cluster.resources import Resources
@@ -23,26 +23,6 @@ from trainables.member import Member
 from trainables.scores import goodness, score
 from trainables.throughput import answer_views
 from trainables.trial import load_epochs, load_recipe, load_trial, load_trials
-
-_CLOSING = 0.6
-"""Seconds of summary, report and Ray's end for each second of imports: both go with the speed of the machine."""
-
-_COMPARING, _COMPARING_PREDICTION = 0.6, 1e-5
-"""Likewise, of comparing the ways of blending: at all, and for each prediction (a member's, an image, a class). By the
-nine methods on 1,437 to 12,000 images: 2.6 s and 8.6e-5 s, and 3.5 s to import what torch optimizes with, where the
-imports took 9 s."""
-
-_STOPPING_S = 3.0
-"""From the end of the search until Ray's actors are gone and promotion begins."""
-
-_MARGIN = 1.03
-"""Folds side by side were up to 7 % slower than the trial's own epochs had been, and up to 2 % faster."""
-
-_PROMOTION_AT_MOST = 0.5
-"""Share of a time budget beyond which fewer members are promoted, so that there is something to choose from."""
-
-_TOLERANCE = 0.025
-"""Share of a time budget by which an estimate may miss before a promoted trial is given up."""
 
 _SAVE_EVERY_S = 1.0
 
@@ -134,7 +114,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         if self._plan.budget.seconds is None:
             return list(promoted)
         remaining = [self._remaining(member) for member in promoted]
-        left_s = self._left_s() + _TOLERANCE * self._plan.budget.seconds
+        left_s = self._left_s() + TOLERANCE * self._plan.budget.seconds
         taken = self._pipeline(remaining).affordable(remaining, left_s)
         for member in promoted:
             if member not in taken:
@@ -247,33 +227,15 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         """Of a trial with these values, one an epoch, when it was at the same epoch."""
         return here.epoch <= len(values) and here.good > goodness(self._plan.metric, values[here.epoch - 1])
 
-    def _to_come_s(self, left_s: float) -> float:
-        """Of promotion and prediction, for as many as do not take most of the time, nor more than is left.
-
-        So where a costlier trial takes a place and there is no room for it any more, the search goes on without it.
-        """
-        assert self._plan.budget.seconds is not None
-        budget_s = self._plan.budget.seconds
-        most_s = min(_PROMOTION_AT_MOST * budget_s, left_s + _TOLERANCE * budget_s)
-        taken = self._pipeline(self._expected).affordable(self._expected, most_s)
-        members = [each for each in self._expected if each.member in taken]
-        return _STOPPING_S + _MARGIN * self._pipeline(members).finishing_s(members)
-
     def _pipeline(self, members: Sequence[Remaining]) -> Pipeline:
         """As many at once as could run of the one that takes most; where machines are still to come, as many as ran."""
         trials = {number for each in members for number in each.member.trials}
         slots = min((self._at_once[number] for number in trials), default=self._slots.of_folds.concurrent)
         if self._slots.can_grow:
             slots = min(slots, max(1, self._most_running // self._plan.wishes.gpus_per_fold))
-        return Pipeline(slots, self._plan.stages, self._start_s, self._turnover_s, self._comparing())
-
-    def _comparing(self) -> Comparing:
-        """Two folds leave no third to choose a way of blending by."""
         plan = self._plan
-        if plan.folds.count < 3:
-            return Comparing()
-        predictions = len(plan.folds.validated) * len(plan.data.classes)
-        return Comparing(_COMPARING * plan.imports_s, _COMPARING_PREDICTION * predictions * plan.imports_s)
+        blends = comparing(plan.imports_s, plan.folds.count, len(plan.folds.validated) * len(plan.data.classes))
+        return Pipeline(slots, plan.stages, self._start_s, self._turnover_s, blends)
 
     def _reached(self) -> bool:
         budget, slots = self._plan.budget, min(self._slots.concurrent, max(1, len(self._running)))
@@ -283,13 +245,12 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
             )
         if budget.seconds is not None:
             left_s = self._left_s()
-            if left_s <= (self._to_come_s(left_s) if self._is_warm() else 0):
+            kept = self._pipeline(self._expected).within(self._expected, left_s, budget.seconds)
+            if left_s <= (self._pipeline(kept).to_come_s(kept) if self._is_warm() else 0):
                 return True
-        if budget.epochs is None:
-            return False
-        unknown = self._plan.promotion.count - len(self._first)  # members that are still to be found
-        reserved = sum(each.epochs for each in self._first) + unknown * self._plan.folds.count * self._plan.epochs
-        return self._epochs + reserved + slots >= budget.epochs  # what runs now may still end its epoch
+        of_a_member = self._plan.folds.count * self._plan.epochs
+        to_come = epochs_to_come(self._first, self._plan.promotion.count, of_a_member)
+        return budget.has_no_epochs_left(self._epochs, slots, to_come)
 
     def _is_warm(self) -> bool:
         """Whether the leader is past its first epoch, which warms a worker up and says too much of what is to come."""
@@ -297,7 +258,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
 
     def _left_s(self) -> float:
         assert self._plan.budget.seconds is not None
-        return self._plan.budget.seconds - self.seconds() - _CLOSING * self._plan.imports_s
+        return self._plan.budget.seconds - self.seconds() - closing_s(self._plan.imports_s)
 
     def _remaining(self, member: Member) -> Remaining:
         """What a member still has to do, at the pace of its trials' rows on fold 0."""

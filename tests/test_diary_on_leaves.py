@@ -56,7 +56,7 @@ def test_a_family_trains_the_recipes_of_its_grid(name: str, leaves: Path, tmp_pa
     """Planned as the command line plans them, and trained in this process."""
     plan = make_plan(read_flags([*flags_of(name, leaves, tmp_path / "out"), "--quiet"]))
     assert plan is not None
-    for number, recipe in enumerate(plan.recipes()):
+    for number, recipe in enumerate(plan.recipes):
         folder = FoldFolder(tmp_path / str(number))
         *_, row = train(recipe, plan.data, plan.folds, 0, folder, plan.setting(Slots(1, 2, 0.0)))
         assert row["epoch"] == recipe.epochs

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from cluster.budget import Budget, Comparing, Pace, Pipeline, Remaining, makespan, pace_of
+from cluster.course import Limit, Work, _played, course
 from cluster.flags import read_flags
 from cluster.plan import Plan, make_plan
 from cluster.resources import Resources, Slots
@@ -221,6 +222,27 @@ def test_an_epoch_budget_keeps_what_a_diagonal_takes(stripes: Path, tmp_path: Pa
         spent += 1
         report(plan, spending, 2 + (spent - 8) // 2, 1 + spent % 2)
     assert spent + 1 + 6 == 40
+
+
+@pytest.mark.parametrize("budget", ["40", "77", "150"])
+def test_a_forecast_ends_where_the_search_would(budget: str, stripes: Path, tmp_path: Path) -> None:
+    """The epochs of a search that was played through, one after the other, told to what ends the true one."""
+    plan = plan_with(stripes, tmp_path / "OUT", "--epoch-budget", budget)
+    spending = Spending(plan, Resources(Slots(1, 1, 0.0)))
+    spending.open_search()
+    limit = Limit(plan.budget, plan.stages, Comparing(), 0.0)
+    work = Work(plan.epochs, plan.rungs, plan.promotion, ("a",), 1, (1.0,), (1.0,), limit=limit, endless=True)
+    rng = np.random.default_rng(int(budget))
+    foretold = course(work, rng)
+    rng = np.random.default_rng(int(budget))
+    rng.standard_normal()  # its pace
+    told = []
+    for each in _played(work, rng):
+        report(plan, spending, each.number, each.epoch, -each.good)
+        told.append(each.number)
+        if spending.stop_all():
+            break
+    assert (len(told), max(told)) == (foretold.search_epochs, foretold.trials - 1)
 
 
 def test_too_small_an_epoch_budget_is_refused(stripes: Path, tmp_path: Path) -> None:

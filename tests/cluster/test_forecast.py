@@ -1,4 +1,4 @@
-"""Simulated searches: ASHA's own rule, and intervals that say how little is known beforehand."""
+"""Simulated searches: ASHA's own rule and a budget's, and intervals that say how little is known beforehand."""
 
 from dataclasses import replace
 
@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from cluster.asha import rung_epochs
-from cluster.forecast import Course, Interval, Work, course, forecast
+from cluster.budget import Budget, Comparing
+from cluster.course import Course, Limit, Work, course
+from cluster.forecast import Interval, forecast
 from cluster.promotion import DIAGONAL, FULL, Promotion
 
 RNG_SEED = 0
@@ -121,3 +123,47 @@ def test_folds_that_take_several_gpus_each_wait_for_each_other() -> None:
     assert together.busy_s == alone.busy_s
     half = 10 * together.promotion_epochs / 2
     assert together.wall_s - alone.wall_s == pytest.approx(half, abs=10 * 12), "two side by side end within a fold"
+
+
+def test_a_search_is_simulated_once_in_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--plan`'s words and what the report holds against the end ask for the same."""
+    played = []
+    monkeypatch.setattr("cluster.forecast.course", lambda work, rng: played.append(0) or course(work, rng))
+    work = replace(WORK, turnover_s=0.123)
+    assert forecast(work) is forecast(replace(work))
+    assert len(played) == 300
+
+
+LIMITED = replace(WORK, endless=True, limit=Limit(Budget(None, 300), (range(5),), Comparing(), closing_s=0.0))
+
+
+@pytest.mark.parametrize("promotion", [Promotion(FULL, 2, 5), Promotion(DIAGONAL, 1, 5)])
+@pytest.mark.parametrize("slots", [1, 4])
+def test_an_epoch_budget_is_spent_and_kept(promotion: Promotion, slots: int) -> None:
+    rng = np.random.default_rng(RNG_SEED)
+    for _ in range(20):
+        each = course(replace(LIMITED, promotion=promotion, slots=slots), rng)
+        assert 300 - slots - 1 <= each.search_epochs + each.promotion_epochs <= 300
+        assert each.trials > 16, "further trials are like those that are known"
+
+
+@pytest.mark.parametrize("slots", [1, 4])
+def test_a_time_budget_is_spent_and_kept(slots: int) -> None:
+    limit = replace(LIMITED.limit, budget=Budget(3600.0), closing_s=20.0)
+    work = replace(LIMITED, limit=limit, slots=slots, pace_sd=0.15, start_s=6.0)
+    rng = np.random.default_rng(RNG_SEED)
+    for _ in range(20):
+        assert 3600 * 0.9 <= course(work, rng).wall_s <= 3600
+
+
+def test_a_budget_that_has_room_for_all_cuts_nothing() -> None:
+    free = course(WORK, np.random.default_rng(RNG_SEED))
+    limit = replace(LIMITED.limit, budget=Budget(1e6, 10_000))
+    assert course(replace(WORK, limit=limit), np.random.default_rng(RNG_SEED)) == free
+
+
+def test_recipes_from_experience_come_first_and_more_of_those_behind_them_are_stopped() -> None:
+    chance, experience = (forecast(replace(WORK, known_good=count)) for count in (0, 3))
+    assert chance and experience
+    assert experience.stopped[0].middle > chance.stopped[0].middle
+    assert experience.search_epochs.middle < chance.search_epochs.middle

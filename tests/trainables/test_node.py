@@ -34,6 +34,14 @@ def test_a_copy_of_the_data_that_differs_is_refused(stripes: Path, more_stripes:
         check_node(DataPlace(str(stripes / "nowhere")), wanted)
 
 
+def test_digits_that_the_driver_had_not_written_yet_are_held_against_nothing(stripes: Path) -> None:
+    """They come into OUT, which all machines share, after the nodes were asked and before any trial."""
+    place = DataPlace(str(stripes))
+    wanted = facts(DataPlace(str(stripes / "nowhere")))
+    assert wanted.data == "none"
+    assert list(differences(facts(place), wanted, place)) == []
+
+
 @pytest.mark.parametrize("change", ["a label", "an image more", "an image cut", "an image renamed"])
 def test_the_signature_tells_tables_and_images_apart(stripes: Path, change: str) -> None:
     before = data_signature(stripes)
