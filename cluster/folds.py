@@ -46,7 +46,10 @@ def promote(plan: Plan, slots: Resources, spending: Spending, trials: list[Trial
         if not members:
             if _promoted(plan, trials, reached) != promoted:
                 return promote(plan, slots, spending, trials)
-            raise SearchFailed("Every promoted trial diverged on some fold; try another --seed or a tamer space")
+            raise SearchFailed(
+                "No promoted trial has a net for every fold, as the notes above say; --resume with a greater budget trains "
+                "what had no time left, and where trials diverged another --seed or a tamer space may help"
+            )
         for member in _ruled_out(plan, members, folds.stop) if plan.adaptive else []:
             members.remove(member)
             dropped[member] = folds.stop
@@ -80,12 +83,17 @@ def train_folds(
     def epochs_done() -> int:
         return sum(len(load_epochs(plan.search.trial(number).fold(fold))) for number, fold in pairs)
 
+    lost: set[Pair] = set()
+
     def given_up(left: list[Pair]) -> list[Pair]:
         spending.look()
-        done = [member for member in members if not {*member.pairs} & {*left}]
-        wanted = done or members[:1]
-        kept = pairs_of(wanted, folds)
-        return [pair for pair in left if pair not in kept] if spending.training_must_end(wanted) else []
+        done = [member for member in members if not {*member.pairs} & {*left, *lost}]
+        wanted = done or members[:1]  # one is trained to its end in any case
+        if not spending.training_must_end(wanted):
+            return []
+        gone = [pair for pair in left if pair not in pairs_of(wanted, folds)]
+        lost.update(gone)
+        return gone
 
     with bar(f"{title}, epochs", plan.quiet) as update:
         left = [pair for pair in pairs if not _is_trained(plan, *pair)]
