@@ -47,8 +47,8 @@ def promote(plan: Plan, slots: Resources, spending: Spending, trials: list[Trial
             if _promoted(plan, trials, reached) != promoted:
                 return promote(plan, slots, spending, trials)
             raise SearchFailed(
-                "No promoted trial has a net for every fold, as the notes above say; --resume with a greater budget trains "
-                "what had no time left, and where trials diverged another --seed or a tamer space may help"
+                "No promoted trial has a net for every fold, as the notes above say; --resume with a greater budget "
+                "trains what had no time left, and where trials diverged another --seed or a tamer space may help"
             )
         for member in _ruled_out(plan, members, folds.stop) if plan.adaptive else []:
             members.remove(member)
