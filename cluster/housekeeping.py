@@ -24,11 +24,15 @@ class Housekeeping(Callback):  # type: ignore[misc]
         return {}
 
     def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
-        """Ray tells the searcher first, so that its trials have the one that ended."""
-        lost = set(losers(self._proposals.ended, self._plan.promotion, self._plan.metric))
-        for number in lost - self._gone:
+        """Ray tells the searcher first, so that its trials have the one that ended.
+
+        Who has lost moves nobody up or down: the few that have not, and the new one, decide among themselves.
+        """
+        left = [trial for trial in self._proposals.ended if trial.number not in self._gone]
+        lost = losers(left, self._plan.promotion, self._plan.metric)
+        for number in lost:
             self._plan.store.forget(number, 0)
-        self._gone |= lost
+        self._gone.update(lost)
 
     def on_step_end(self, iteration: int, trials: list[RayTrial], **_info: Any) -> None:
         self._plan.store.publish(soon=True)

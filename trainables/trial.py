@@ -41,7 +41,7 @@ class Trial:
 
     def last(self, metric: str) -> float:
         """The metric after the last epoch of the search."""
-        return self.values(metric)[-1]
+        return float(self.epochs[metric].iloc[-1])
 
 
 def load_recipe(folder: TrialFolder) -> Recipe:
@@ -65,20 +65,34 @@ def load_epochs(folder: FoldFolder) -> pd.DataFrame:
 
 def load_trial(search: SearchFolder, number: int) -> Trial:
     """The trial as it stands on disk."""
+    return _load(search, number, _ended(search))
+
+
+def load_trials(search: SearchFolder) -> list[Trial]:
+    """All trials of a search, by number."""
+    ended = _ended(search)
+    return [_load(search, number, ended) for number in search.trial_numbers()]
+
+
+Ended = dict[str, dict[str, int]]
+"""By status, the epoch at which each trial was ended, by its number as JSON has it."""
+
+
+def _ended(search: SearchFolder) -> Ended:
+    """Whom the search itself ended. These files grow with the search, so all trials are told by one reading."""
+    files = {"stopped": search.rungs, "cut": search.spending}
+    return {status: load_object(path, status)[status] for status, path in files.items() if path.exists()}
+
+
+def _load(search: SearchFolder, number: int, ended: Ended) -> Trial:
     folder = search.trial(number)
     recipe = load_recipe(folder)
     epochs = load_epochs(folder.fold(0))
-    for status, path in (("stopped", search.rungs), ("cut", search.spending)):
-        ended: dict[str, int] = load_object(path, status)[status] if path.exists() else {}
-        if str(number) in ended:
-            return Trial(number, recipe, status, epochs.head(ended[str(number)]))
+    for status, at in ended.items():
+        if str(number) in at:
+            return Trial(number, recipe, status, epochs.head(at[str(number)]))
     if len(epochs) and bool(epochs["diverged"].iloc[-1]):
         return Trial(number, recipe, "diverged", epochs)
     if len(epochs) == recipe.epochs:
         return Trial(number, recipe, "finished", epochs)
     return Trial(number, recipe, "failed" if folder.error.exists() else "unfinished", epochs)
-
-
-def load_trials(search: SearchFolder) -> list[Trial]:
-    """All trials of a search, by number."""
-    return [load_trial(search, number) for number in search.trial_numbers()]
