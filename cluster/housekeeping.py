@@ -26,12 +26,13 @@ class Housekeeping(Callback):  # type: ignore[misc]
     def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
         """Ray tells the searcher first, so that its trials have the one that ended.
 
-        A loser stays one whoever comes, so only those that had not lost are asked, and not all trials at each end.
+        Who has lost moves nobody up or down: the few that have not, and the new one, decide among themselves.
         """
-        rivals = [each for each in self._proposals.ended if each.number not in self._gone]
-        for number in losers(rivals, self._plan.promotion, self._plan.metric):
+        left = [trial for trial in self._proposals.ended if trial.number not in self._gone]
+        lost = losers(left, self._plan.promotion, self._plan.metric)
+        for number in lost:
             self._plan.store.forget(number, 0)
-            self._gone.add(number)
+        self._gone.update(lost)
 
     def on_step_end(self, iteration: int, trials: list[RayTrial], **_info: Any) -> None:
         self._plan.store.publish(soon=True)

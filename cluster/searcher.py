@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from itertools import count
 from typing import Any
 
 import optuna
@@ -32,6 +31,8 @@ class Proposals(Searcher):  # type: ignore[misc]
         trials = load_trials(plan.search)
         self._waiting = [trial.number for trial in trials if trial.status == "unfinished"]
         self._ended = {trial.number: trial for trial in trials if trial.status != "unfinished"}
+        self._judged = sum(trial.judged for trial in trials)
+        self._next = 0
         self._running: dict[str, int] = {}
         self._slots: dict[int, Slots] = {}
         self._stream = plan.space.stream(plan.seed)
@@ -70,9 +71,10 @@ class Proposals(Searcher):  # type: ignore[misc]
         number = self._running.pop(trial_id)
         trial = load_trial(self._plan.search, number)
         self._ended[number] = replace(trial, status="failed") if error else trial
+        self._judged += self._ended[number].judged
 
     def try_again(self, number: int) -> None:
-        """A trial that has failed is next."""
+        """A trial that has failed, and so was not judged, is next."""
         del self._ended[number]
         self._waiting.insert(0, number)
 
@@ -90,19 +92,19 @@ class Proposals(Searcher):  # type: ignore[misc]
     def _another(self) -> int | None:
         if self._exhausted:
             return None
-        begun = {*self._ended, *self._running.values()}
-        asked, number = self._plan.trials, next(number for number in count() if number not in begun)
-        if asked is not None:
-            judged = sum(trial.judged for trial in self._ended.values())
-            if judged + len(self._running) >= asked or number >= 2 * asked:
-                return None
+        running, asked = {*self._running.values()}, self._plan.trials
+        while self._next in self._ended or self._next in running:
+            self._next += 1
+        number = self._next
+        if asked is not None and (self._judged + len(running) >= asked or number >= 2 * asked):
+            return None
         recipe = self._recipe(number)
         if recipe is None:
             self._exhausted = True
             return None
         self._keys.add(self._key(recipe))
         save_json(self._plan.search.trial(number).recipe, recipe.to_dict())
-        self._plan.store.publish()  # the training reads it
+        self._plan.store.publish_file(self._plan.search.trial(number).recipe)  # the training reads it
         return number
 
     def _recipe(self, number: int) -> Recipe | None:

@@ -21,7 +21,9 @@ from trainables.layout import (
     save_json,
 )
 
-_PUBLISH_EVERY_S = 2.0
+_PUBLISH_EVERY_S, _PUBLISHING_AT_MOST = 2.0, 0.1
+"""Less often where it would take more than this share of the driver's time: it looks at every file of every trial."""
+
 _FETCH_EVERY_S = 5.0
 _ALIVE_EVERY_S = 20.0
 _FOLD = FoldFolder(Path())
@@ -54,6 +56,9 @@ class Store:
     def publish(self, soon: bool = False) -> None:
         """Bring what the driver has written to where all see it; `soon` is now and then."""
 
+    def publish_file(self, file: Path) -> None:
+        """Bring one file at once. To look for all that is new takes longer, the more trials there are."""
+
     def close(self) -> None:
         """The driver ends: all that it wrote is published."""
         self.publish()
@@ -76,6 +81,7 @@ class BucketStore(Store):
         self.bucket: Bucket = bucket
         self._copy = Copy(bucket, self.search.path)
         self._published = self._fetched = 0.0
+        self._publish_every_s = _PUBLISH_EVERY_S
 
     @property
     def place(self) -> str:
@@ -109,10 +115,15 @@ class BucketStore(Store):
             self._fetched = time.monotonic()
 
     def publish(self, soon: bool = False) -> None:
-        if not soon or time.monotonic() - self._published > _PUBLISH_EVERY_S:
+        began = time.monotonic()
+        if not soon or began - self._published > self._publish_every_s:
             self._say_alive()
             self._copy.push(but=_others_write)
             self._published = time.monotonic()
+            self._publish_every_s = max(_PUBLISH_EVERY_S, (self._published - began) / _PUBLISHING_AT_MOST)
+
+    def publish_file(self, file: Path) -> None:
+        self._copy.push_files([file.relative_to(self.search.path).as_posix()])
 
     def close(self) -> None:
         self._driver.unlink(missing_ok=True)

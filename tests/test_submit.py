@@ -12,9 +12,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from pyarrow import fs
 
 from benchmarks import hosts as machines
 from benchmarks.hosts import HOME, SHARE, Host, end, until
+from trainables.bucket import Bucket, Copy, patiently
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
@@ -126,24 +128,57 @@ def test_tensorboard_through_the_tunnel(cluster: Cluster, tmp_path: Path) -> Non
         end(tunnel)
 
 
-def test_a_host_that_is_cut_off_takes_nothing_with_it(cluster: Cluster) -> None:
-    command = documented("make submit")[0].replace("runs/first", "runs/cut")
-    submit = cluster.hosts["desk"].start("bash", "-c", command, cwd=ROOT, RAY_AUTH_MODE="token")
-    out = cluster.share / "runs" / "cut"
+@pytest.fixture
+def bucket(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A folder in a bucket, by its URI: the head runs a server of S3, and each host has what opens it in `~/.aws`."""
+    head = cluster.hosts["head"]
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")  # for the test itself, which looks on
+    for name in ("head", "worker1", "worker2"):
+        credentials = cluster.hosts[name].home / ".aws" / "credentials"
+        credentials.parent.mkdir()
+        credentials.write_text("[default]\naws_access_key_id = testing\naws_secret_access_key = testing\n")
+    endpoint = {"endpoint_override": f"{head.address}:9000", "scheme": "http", "region": "us-east-1"}
+    with (tmp_path / "server.txt").open("w") as log:  # no pipe: it says a line of every request, and nobody reads it
+        server = head.start("python", "-m", "moto.server", "--host", head.address, "--port", "9000", out=log)
     try:
-        until(lambda: "worker2" in set(epochs_in(out)["host"]), "nothing ran on worker2", 180)
+        filesystem = fs.S3FileSystem(allow_bucket_creation=True, **endpoint)
+        patiently(lambda: filesystem.create_dir("results"), "making a bucket")
+        yield f"s3://results/cut?{'&'.join(f'{name}={value}' for name, value in endpoint.items())}"
+    finally:
+        end(server)
+
+
+def test_a_host_that_is_cut_off_takes_nothing_with_it(cluster: Cluster, bucket: str, tmp_path: Path) -> None:
+    """With OUT in a bucket, so that a host's disk goes with it, and with images that each host has for itself."""
+    twice = f"\\\"'{bucket}'\\\""  # `ray submit` hands its arguments to another shell as they are
+    command = documented("make submit")[0].replace("/mnt/runs/first", twice)
+    submit = cluster.hosts["desk"].start("bash", "-c", command, cwd=ROOT, RAY_AUTH_MODE="token")
+    out = tmp_path / "home"
+    copy = Copy(Bucket(bucket), out)
+
+    def epochs() -> pd.DataFrame:
+        copy.pull("trials", but=lambda name: not name.endswith("/metrics.csv"))
+        return epochs_in(out)
+
+    try:
+        until(lambda: "worker2" in set(epochs()["host"]), "nothing ran on worker2", 180)
         cluster.hosts["worker2"].cut_off()
-        before = len(epochs_in(out))
+        before = len(epochs())
         said, _ = submit.communicate(timeout=300)
     except (TimeoutError, subprocess.TimeoutExpired):
         end(submit)
         raise
     assert submit.returncode == 0, said
+    copy.pull()
     summary = json.loads((out / "summary.json").read_text())
     assert sum(summary["statuses"].values()) == int(re.findall(r"--trials (\d+)", command)[0])
     assert summary["preemptions"]["count"] >= 1
     assert len(epochs_in(out)) > before
+    assert {"worker1", "worker2"} < set(epochs_in(out)["host"])
+    assert (out / "report.html").exists()
     assert not list(out.glob("trials/*/error.txt"))
+    assert not list(cluster.share.glob("runs/cut*"))
 
 
 def test_down_ends_it(cluster: Cluster) -> None:

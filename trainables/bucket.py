@@ -181,6 +181,15 @@ class Copy:
             if settled:
                 self._there[name] = state
 
+    def pull_files(self, names: Iterable[str]) -> None:
+        """Bring these, as far as they are there, without a listing of what may be very many."""
+        for name in names:
+            try:
+                self.bucket.download(name, self.local / name)
+            except FileNotFoundError:
+                continue
+            self._here[name] = _state(self.local / name)
+
     def _settled(self, name: str, state: State) -> bool:
         """Whether a file that looks so will go on to look so until it changes: S3 dates files by the second."""
         known, since = self._seen.get(name, (None, 0.0))
@@ -198,16 +207,21 @@ class Copy:
             for path in (self.local / folder).rglob("*")
             if path.is_file() and not path.name.startswith(".")
         }
-        for name in sorted(files, key=lambda name: (files[name].name in last, name)):
-            state = _state(files[name])
-            if not but(name) and self._here.get(name) != state:
-                self.bucket.upload(files[name], name)
-                self._here[name] = state
+        wanted = (name for name in files if not but(name))
+        self.push_files(sorted(wanted, key=lambda name: (files[name].name in last, name)))
         prefix = f"{folder}/" if folder else ""
         gone = [name for name in self._here if name.startswith(prefix) and name not in files and not but(name)]
         self.bucket.remove(gone)
         for name in gone:
             del self._here[name]
+
+    def push_files(self, names: Iterable[str]) -> None:
+        """Bring these there, where they changed here since."""
+        for name in names:
+            state = _state(self.local / name)
+            if self._here.get(name) != state:
+                self.bucket.upload(self.local / name, name)
+                self._here[name] = state
 
 
 def _state(file: Path) -> State:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -42,7 +41,7 @@ class Trial:
 
     def last(self, metric: str) -> float:
         """The metric after the last epoch of the search."""
-        return self.values(metric)[-1]
+        return float(self.epochs[metric].iloc[-1])
 
 
 def load_recipe(folder: TrialFolder) -> Recipe:
@@ -66,31 +65,32 @@ def load_epochs(folder: FoldFolder) -> pd.DataFrame:
 
 def load_trial(search: SearchFolder, number: int) -> Trial:
     """The trial as it stands on disk."""
-    return _trial(search, number, _ended_early(search))
+    return _load(search, number, _ended(search))
 
 
 def load_trials(search: SearchFolder) -> list[Trial]:
     """All trials of a search, by number."""
-    early = _ended_early(search)
-    return [_trial(search, number, early) for number in search.trial_numbers()]
+    ended = _ended(search)
+    return [_load(search, number, ended) for number in search.trial_numbers()]
 
 
-def _ended_early(search: SearchFolder) -> dict[int, tuple[str, int]]:
-    """How and after which epoch trials were ended, by number; who was stopped is not cut."""
-    early: dict[int, tuple[str, int]] = {}
-    for status, path in (("cut", search.spending), ("stopped", search.rungs)):
-        ended: dict[str, int] = load_object(path, status)[status] if path.exists() else {}
-        early |= {int(number): (status, epoch) for number, epoch in ended.items()}
-    return early
+Ended = dict[str, dict[str, int]]
+"""By status, the epoch at which each trial was ended, by its number as JSON has it."""
 
 
-def _trial(search: SearchFolder, number: int, early: Mapping[int, tuple[str, int]]) -> Trial:
+def _ended(search: SearchFolder) -> Ended:
+    """Whom the search itself ended. These files grow with the search, so all trials are told by one reading."""
+    files = {"stopped": search.rungs, "cut": search.spending}
+    return {status: load_object(path, status)[status] for status, path in files.items() if path.exists()}
+
+
+def _load(search: SearchFolder, number: int, ended: Ended) -> Trial:
     folder = search.trial(number)
     recipe = load_recipe(folder)
     epochs = load_epochs(folder.fold(0))
-    if number in early:
-        status, epoch = early[number]
-        return Trial(number, recipe, status, epochs.head(epoch))
+    for status, at in ended.items():
+        if str(number) in at:
+            return Trial(number, recipe, status, epochs.head(at[str(number)]))
     if len(epochs) and bool(epochs["diverged"].iloc[-1]):
         return Trial(number, recipe, "diverged", epochs)
     if len(epochs) == recipe.epochs:

@@ -45,10 +45,9 @@ def own_copy(
         shared = [here.folds, here.skipped, here.micro_batches, here.view_mean, here.trial(number).recipe]
         own = here.trial(number).fold(fold)
         copy = Copy(bucket, here.path)
-        wanted = {path.relative_to(here.path).as_posix() for path in shared}
-        copy.pull(but=lambda name: "/" in name or name not in wanted)
+        copy.pull_files(path.relative_to(here.path).as_posix() for path in shared)
         trial = here.trial(number).path.relative_to(here.path).as_posix()
-        copy.pull(trial, but=lambda name: name not in wanted and not name.startswith(f"{trial}/fold{fold}/"))
+        copy.pull(f"{trial}/fold{fold}")
         own.path.mkdir(parents=True, exist_ok=True)
 
         def publish() -> None:
@@ -73,5 +72,5 @@ def prediction_copy(
         return
     with tempfile.TemporaryDirectory(prefix="leafsearch-") as there:
         copy = Copy(bucket, Path(there))
-        copy.pull(but=lambda name: name not in files)
+        copy.pull_files(files)
         yield SearchFolder(copy.local), lambda: copy.push(folder)
