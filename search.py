@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import analysis
+from analysis.closing import closing_page
 from analysis.ensemble import choose, ensemble_test_probs, submission
 from analysis.report import write_report
-from analysis.summary import closing_lines, summarize
+from analysis.summary import summarize
 from cluster.denoising import denoise
 from cluster.flags import read_flags
 from cluster.folds import promote
@@ -50,8 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("search.py: interrupted; the same command with --resume goes on from here", file=sys.stderr)
         return 130
-    print(closing_lines(summary))
-    print(f"report     {report}")
+    print(closing_page(summary, report, plan.store.place))
     return 0
 
 

@@ -41,6 +41,7 @@ from trainables.durations import seconds_of
 from trainables.layout import SearchFolder
 from trainables.node import facts
 from trainables.setting import Setting
+from trainables.terminal import fitted
 from trainables.throughput import Key, Throughput
 
 
@@ -182,7 +183,7 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
             plan, throughputs=measured_here(plan, recipes, resources_here(plan, flags.gpus).usual, flags.quiet)
         )
     if flags.plan or not flags.quiet:
-        print(preview(plan, flags.gpus, flags.price), flush=True)
+        print(fitted(preview(plan, flags.gpus, flags.price)), flush=True)
     return None if flags.plan else plan
 
 

@@ -81,8 +81,8 @@ def _tune(
         out=plan.search.path,
         setting=plan.setting(slots.usual),
     )
-    progress = SearchProgress(plan.search, plan.trials, table, plan.quiet)
-    tune.Tuner(
+    progress = SearchProgress(plan.search, plan.trials, plan.recipes(), table, plan.quiet)
+    tuner = tune.Tuner(
         tune.with_resources(trainable, _place),
         tune_config=TuneConfig(
             search_alg=proposals,
@@ -101,7 +101,11 @@ def _tune(
             failure_config=FailureConfig(max_failures=0),  # `failures` has them tried again
             verbose=0,
         ),
-    ).fit()
+    )
+    try:
+        tuner.fit()
+    finally:
+        progress.close()
 
 
 def _place(config: dict[str, Any]) -> PlacementGroupFactory:
