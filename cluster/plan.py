@@ -24,6 +24,7 @@ from cluster.promotion import Promotion
 from cluster.resources import Slots, Wishes
 from cluster.snapshot import check_code, code_hash
 from cluster.store import Store, open_store
+from cluster.tracking import check_tracker
 from cluster.warm_start import check_same_folds, warmed
 from search_spaces import InputError, Space, load_space, pipeline
 from search_spaces.errors import together
@@ -77,6 +78,8 @@ class Plan:
     """How the promoted trials' training rows are cleaned, one of `kinds.DENOISES`."""
     denoise_folds: tuple[int, ...]
     resume: bool
+    track: str | None
+    """The tracker that is told of every trial, one of `flags.TRACKERS`."""
     quiet: bool
     command: str
     accept_changed_code: bool
@@ -130,6 +133,8 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
     """The checked plan. None where `--plan` asked for the words only."""
     imports_s = time.time() - psutil.Process().create_time()
     check_code(flags.code)
+    if flags.track:
+        check_tracker(flags.track, flags.resume)
     space = _space(flags)
     budget = _budget(flags, space)
     out = flags.out or Path("runs") / f"{space.name}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -172,6 +177,7 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
         denoise=flags.denoise,
         denoise_folds=tuple(sorted({*flags.denoise_folds} or range(flags.folds))),
         resume=flags.resume,
+        track=flags.track,
         quiet=flags.quiet,
         command=command(flags, out),
         accept_changed_code=flags.accept_changed_code,

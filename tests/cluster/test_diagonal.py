@@ -11,7 +11,7 @@ import pytest
 import analysis
 import predict
 from analysis.closing import closing_page
-from analysis.ensemble import choose, ensemble_test_probs, submission
+from analysis.ensemble import choose, ensemble_test_probs, submission, write_submission
 from analysis.report import write_report
 from analysis.summary import summarize
 from cluster import folds
@@ -115,7 +115,7 @@ def test_a_diagonal_through_a_death_to_the_answer(cluster: Cluster, tmp_path: Pa
         folder = search.trial(number).fold(fold)
         nets = folder.nets(load_recipe(search.trial(number)))
         save_array(folder.test_probs, predict_images(nets, plan.data.test_paths, mean=mean_of_search(search)))
-    write_whole(search.submission, submission(plan.data.test_ids, ensemble_test_probs(search)))
+    write_submission(search, plan.data.test_ids)
     _check_told(cluster, member)
     _check_predicted(cluster, tmp_path)
 
