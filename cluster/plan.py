@@ -112,8 +112,8 @@ class Plan:
         return (range(0, 2), *(range(fold, fold + 1) for fold in range(2, count))) if self.adaptive else (range(count),)
 
     def recipes(self) -> list[Recipe]:
-        """Of the trials that are to be judged, in order; those that fail are replaced by further ones."""
-        return self.space.recipes(self.trials or self.space.trials, self.seed)
+        """Of the trials that are to be judged, in order, or that there usually are; failed ones have further ones."""
+        return list(islice(self.space.stream(self.seed), self.trials or self.space.trials))
 
     def setting(self, slots: Slots) -> Setting:
         """What every training of this search shares."""

@@ -92,7 +92,7 @@ class Tracking(Callback):  # type: ignore[misc]
         self._about = known or {"id": secrets.token_hex(4), "told": {}}
         self._told: dict[str, int] = self._about["told"].setdefault(tracker, {})
         self._connected = self._away = False
-        self._again_at = -AGAIN_AFTER_S
+        self._again_at = 0.0
         self._runs: dict[str, Run] = {}
         self._lacking: dict[int, bool] = {}
         """Trials with something to tell, and whether they have ended."""

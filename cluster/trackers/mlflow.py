@@ -14,8 +14,13 @@ from search_spaces import InputError
 PACKAGE = "mlflow-skinny"
 """What a machine that only tells needs; the whole `mlflow` also draws, and asks for other versions of libraries."""
 
-_PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
-"""A server that is gone must not hold up a search for minutes; by default a request is tried for more than four."""
+_DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+"""A server that is gone must not hold up a search (by default a request is tried for more than four minutes), and the
+terminal is the live table's."""
 
 _ID = "leafsearch.id"
 
@@ -25,7 +30,7 @@ def check() -> None:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    _be_patient()
+    _set_defaults()
     client = MlflowClient()
     try:
         client.search_experiments(max_results=1)
@@ -38,7 +43,7 @@ def check() -> None:
 
 def logger(name: str, out: str) -> MLflow:
     """Ray's logger, of the experiment `MLFLOW_EXPERIMENT_NAME`, or else `name`."""
-    _be_patient()
+    _set_defaults()
     experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME", name)
     return MLflow(experiment_name=experiment, tags={"leafsearch.out": out})
 
@@ -81,8 +86,8 @@ class MLflow(MLflowLoggerCallback):  # type: ignore[misc]
         )
 
 
-def _be_patient() -> None:
-    for name, value in _PATIENCE.items():
+def _set_defaults() -> None:
+    for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
 
 

@@ -17,6 +17,8 @@ _UPLOAD_S = 60.0
 
 def check() -> None:
     """Refuse to begin without a key, where one will be asked for."""
+    if ray_wandb.wandb is None:
+        raise InputError("--track wandb: Ray cannot work with the wandb that is installed; try another version of it")
     try:
         ray_wandb._set_api_key()
     except ValueError:

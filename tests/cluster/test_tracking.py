@@ -16,6 +16,7 @@ from urllib.request import urlopen
 
 import pandas as pd
 import pytest
+import ray
 from ray.air.integrations import wandb as ray_wandb
 
 from cluster import tracking
@@ -317,6 +318,27 @@ def test_wandb_gets_runs_that_a_later_driver_goes_on_with(
     assert [kind.name for kind, _ in put["trial_000"]][-1] == "END"
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("wandb") is None, reason="needs Weights & Biases: pip install wandb")
+def test_wandb_keeps_runs_of_an_account_that_is_offline(search: SearchFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cluster.trackers import wandb
+
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    check_tracker("wandb", resume=False)
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    try:
+        driver = Driver(search, wandb.logger("digits", "runs/digits"), tracker="wandb")
+        driver.trial(0, 1, 4)
+        driver.complete(0)
+        driver.end()
+        assert not driver.tracking._away
+    finally:
+        ray.shutdown()
+    name = f"{load_json(search.tracking)['id']}-trial_000"
+    (kept,) = search.ray.glob(f"wandb/offline-run-*-{name}/run-{name}.wandb")
+    assert b"val_robust_loss" in kept.read_bytes()
+
+
 # MLflow, in front of a real server on the loopback.
 
 needs_mlflow = pytest.mark.skipif(find_spec("mlflow") is None, reason="needs MLflow: pip install mlflow-skinny flask")
@@ -381,7 +403,10 @@ def runs_of(experiment: str) -> dict[str, Any]:
     client = MlflowClient()
     found = client.get_experiment_by_name(experiment)
     assert found is not None
-    return {run.info.run_name: run for run in client.search_runs([found.experiment_id])}
+    runs = client.search_runs([found.experiment_id])
+    by_name = {run.info.run_name: run for run in runs}
+    assert len(by_name) == len(runs), "none twice"
+    return by_name
 
 
 @pytest.mark.slow
@@ -415,8 +440,9 @@ def test_mlflow_has_each_trial_once_over_a_resume_and_an_outage(
     assert runs["trial_000"].data.params == {name: str(value) for name, value in RECIPES[0].to_dict().items()}
     assert runs["trial_000"].data.tags["leafsearch.out"] == "/runs/digits"
     history = MlflowClient().get_metric_history(runs["trial_001"].info.run_id, "val_robust_loss")
-    assert [(each.step, each.value) for each in history] == pytest.approx([(1, 0.9), (2, 0.8), (3, 0.7), (4, 0.6)])
-    assert len(runs) == len(MlflowClient().search_runs([runs["trial_000"].info.experiment_id]))
+    assert [each.step for each in history] == [1, 2, 3, 4]
+    assert [each.value for each in history] == pytest.approx([0.9, 0.8, 0.7, 0.6])
+    assert not capsys.readouterr().out, "neither a note nor addresses that MLflow likes to print"
 
 
 @pytest.mark.slow
