@@ -108,7 +108,7 @@ class LiveTable:
             table.add_column(column.head, justify=justify, width=column.width, no_wrap=True)  # type: ignore[arg-type]
         top = best_of(seen, self._metric)
         for numbers in (best, running):
-            if numbers is running and best:
+            if numbers is running and best and running:
                 table.add_row()
             for number in numbers:
                 cells = (Text(column.cell(number, seen[number])) for column in columns)

@@ -74,13 +74,13 @@ class SearchProgress(Callback):  # type: ignore[misc]
 
     def on_step_end(self, iteration: int, trials: list[RayTrial], **_info: Any) -> None:
         if self._changed and time.monotonic() - self._drawn_at >= _DRAWN_EVERY_S:
-            self._draw()
+            self._draw(self._most_at_once)
 
     def on_experiment_end(self, trials: list[RayTrial], **_info: Any) -> None:
         """Of those that a budget or an interruption ended, Ray tells nothing else."""
         for seen in self._seen.values():
             seen.status = "unfinished" if seen.status == RUNNING else seen.status
-        self._draw()
+        self._draw(at_once=0)
         self.close()
 
     def close(self) -> None:
@@ -88,10 +88,10 @@ class SearchProgress(Callback):  # type: ignore[misc]
         if self._screen:
             self._screen.stop()
 
-    def _draw(self) -> None:
+    def _draw(self, at_once: int) -> None:
         if self._screen:
             expected = self._expected() if self._asked else None
-            self._screen.draw(self._seen, expected, self.seconds_left(), self._most_at_once)
+            self._screen.draw(self._seen, expected, self.seconds_left(), at_once)
             self._changed, self._drawn_at = False, time.monotonic()
 
     def _note(self, trial: RayTrial, status: str) -> None:

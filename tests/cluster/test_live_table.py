@@ -88,6 +88,14 @@ def test_rows_stay_where_they_are_while_trials_report_and_others_take_their_turn
     assert between[best] == before[best]
 
 
+def test_the_last_one_has_no_room_for_what_runs() -> None:
+    recipes = load_space("digits").recipes(40, 0)
+    seen = {number: Seen(recipe, "stopped", 2, row(2, 0.5)) for number, recipe in enumerate(recipes)}
+    lines = screen(80, 24, recipes, seen, at_once=0)
+    assert len(lines) == 2 + (24 - 6) + 1
+    assert lines[-1].strip() == "and 22 more: 22 stopped"
+
+
 def test_the_best_is_marked_wherever_it_stands() -> None:
     recipes = load_space("digits").recipes(3, 0)
     seen = {n: Seen(recipe, "stopped", 2, row(2, 0.5 + 0.1 * n)) for n, recipe in enumerate(recipes)}
