@@ -202,7 +202,7 @@ def test_adaptive_promotion_trains_no_fold_of_whom_the_earlier_ones_rule_out(com
 
 def test_in_a_terminal_the_trials_are_a_live_table(stripes: Path, tmp_path: Path, command: Command) -> None:
     flags = ("--data", stripes, "--trials", "1", "--epochs", "1", "--promote", "1", "--folds", "2")
-    done = command("search.py", "--out", tmp_path / "OUT", *flags, FORCE_COLOR="1", COLUMNS="80")
+    done = command("search.py", "--out", tmp_path / "OUT", *flags, FORCE_COLOR="1", TERM="xterm", COLUMNS="80")
     assert done.returncode == 0, done.stderr
     text = Text.from_ansi(done.stdout).plain
     assert re.search(r"^search, trials +━+ 1/1", text, re.MULTILINE)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import ray
 from ray.air.integrations import wandb as ray_wandb
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search_spaces import InputError
 
@@ -28,17 +30,25 @@ def check() -> None:
         ) from None
 
 
-def logger(name: str, out: str) -> Any:
-    """Ray's logger: a run for each trial, of the group `name`, in the project WANDB_PROJECT, or else `leafsearch`.
-
-    A run that is there already goes on (`resume`). Its logging processes are Ray's, and may have been started with
-    another environment than the driver's, hence what is passed on.
-    """
-    known = {"mode": "WANDB_MODE", "entity": "WANDB_ENTITY"}
-    passed: dict[str, Any] = {word: os.environ[variable] for word, variable in known.items() if variable in os.environ}
-    if "WANDB_BASE_URL" in os.environ:
-        passed["settings"] = {"base_url": os.environ["WANDB_BASE_URL"]}
+def logger(name: str, out: str) -> Wandb:
+    """Ray's logger: a run for each trial, of the group `name`, in the project WANDB_PROJECT, or else `leafsearch`."""
     project = os.environ.get("WANDB_PROJECT", "leafsearch")
-    return ray_wandb.WandbLoggerCallback(
-        project, name, resume="allow", notes=f"OUT {out}", upload_timeout=_UPLOAD_S, **passed
-    )
+    return Wandb(project, name, resume="allow", notes=f"OUT {out}", upload_timeout=_UPLOAD_S)
+
+
+class Wandb(ray_wandb.WandbLoggerCallback):  # type: ignore[misc]
+    """A run that is there already goes on (`resume`), by processes that see the driver's environment.
+
+    Ray's logger hands them the key only, and has them restarted in a way that prints a warning for each run.
+    """
+
+    def setup(self, *_stop: Any, **_info: Any) -> None:
+        super().setup()
+        self._remote_logger_class = _process(self._logger_actor_cls)
+
+
+def _process(of_a_run: type) -> Any:
+    """A run's process, on the driver's machine."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    known = {name: value for name, value in os.environ.items() if name.startswith("WANDB_")}
+    return ray.remote(num_cpus=0, scheduling_strategy=here, runtime_env={"env_vars": known})(of_a_run)

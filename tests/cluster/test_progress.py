@@ -61,6 +61,7 @@ def test_the_best_is_the_furthest_first(progress: SearchProgress) -> None:
 
 def test_it_is_pickled_without_its_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes any output for a terminal
+    monkeypatch.setenv("TERM", "xterm")
     table = RungTable(tmp_path / "rungs.json", "val_loss", (2, 6))
     progress = of_four_trials(tmp_path, table)
     assert progress._screen is not None

