@@ -23,9 +23,8 @@ from trainables.comparison import paired
 from trainables.data.digits import TRUE_LABELS
 from trainables.data.folds import Folds
 from trainables.data.kaggle import ImageData
-from trainables.durations import duration
 from trainables.layout import SearchFolder, load_array, load_json, save_json
-from trainables.member import Member, ensemble_members, member_name, member_test_probs, oof_pred_probs, promoted_members
+from trainables.member import Member, ensemble_members, member_test_probs, oof_pred_probs, promoted_members
 from trainables.scores import accuracy, accuracy_se, hits, score
 from trainables.trial import Trial, load_trials
 
@@ -68,27 +67,6 @@ def summarize(search: SearchFolder, data: ImageData, folds: Folds, wall_s: float
         summary["ensemble"]["fold_subsets"] = _fold_subsets(search, folds, truth)
     save_json(search.summary, summary)
     return summary
-
-
-def closing_lines(summary: dict[str, Any]) -> str:
-    """What the terminal says at the end."""
-    ensemble = summary["ensemble"]
-    members = ", ".join(
-        f"{member_name(stored)} x {weight:.2f}"
-        for stored, weight in zip(ensemble["members"], ensemble["weights"], strict=True)
-    )
-    epochs, seconds = (sum(row[name] for row in summary["cost"]) for name in ("epochs", "seconds"))
-    lines = [
-        f"ensemble   {ensemble['nested_accuracy']:.4f} ± {ensemble['nested_se']:.4f} out of fold, trials {members}",
-        f"blend      {ensemble['method']}: {ensemble['chosen_because']}",
-        f"promotion  {summary['promotion']}: {epochs} epochs more, {duration(seconds)} of training",
-    ]
-    if "test_accuracy" in ensemble:
-        best = summary["best_trial"]["test_accuracy"]
-        lines.append(f"true test  ensemble {ensemble['test_accuracy']:.4f}, best net of the search {best:.4f}")
-    lines += [f"edge       of the best recipe, {edge}" for edge in summary["edges"]]
-    lines.append(f"epochs     {summary['epochs_trained']} of {summary['epochs_without_stopping']} without stopping")
-    return "\n".join(lines)
 
 
 def _described(search: SearchFolder, data: ImageData, folds: Folds, metric: str) -> dict[str, Any]:

@@ -22,6 +22,9 @@ from trainables.scores import METRICS
 SEARCHERS = ("random", "tpe")
 """The default first."""
 
+TRACKERS = ("mlflow", "wandb")
+"""Names of packages, and of files in `cluster/trackers/`."""
+
 MOST_TRIALS = DENOISED_FROM // 2
 """Trials that fail are replaced, by at most as many, and all numbers must be below those of denoised trials."""
 
@@ -125,6 +128,7 @@ def _how_it_runs(add: Callable[..., object]) -> None:
     add("--measure", action="store_true", help="time a few steps of every kind of recipe here, for the plan's hours")
     add("--gpus", type=int, metavar="N", help="what the plan counts with (default: this machine's)")
     add("--price", type=float, metavar="P", help="of a GPU for an hour (without GPUs: of the machine), for its cost")
+    add("--track", choices=TRACKERS, help="tell every trial to a tracking server too, where its package is installed")
     add("--quiet", action="store_true", help="print the result only")
 
 

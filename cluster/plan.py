@@ -24,6 +24,7 @@ from cluster.promotion import Promotion
 from cluster.resources import Slots, Wishes
 from cluster.snapshot import check_code, code_hash
 from cluster.store import Store, open_store
+from cluster.tracking import check_tracker
 from cluster.warm_start import check_same_folds, warmed
 from search_spaces import InputError, Space, load_space, pipeline
 from search_spaces.errors import together
@@ -41,6 +42,7 @@ from trainables.durations import seconds_of
 from trainables.layout import SearchFolder
 from trainables.node import NodeFacts, facts
 from trainables.setting import Setting
+from trainables.terminal import fitted
 from trainables.throughput import Key, Throughput
 
 
@@ -76,6 +78,8 @@ class Plan:
     """How the promoted trials' training rows are cleaned, one of `kinds.DENOISES`."""
     denoise_folds: tuple[int, ...]
     resume: bool
+    track: str | None
+    """The tracker that is told of every trial, one of `flags.TRACKERS`."""
     quiet: bool
     command: str
     accept_changed_code: bool
@@ -132,12 +136,14 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
     """The checked plan. None where `--plan` asked for the words only."""
     imports_s = time.time() - psutil.Process().create_time()
     check_code(flags.code)
+    if flags.track:
+        check_tracker(flags.track, flags.resume)
     plan = _checked(flags, imports_s)
     check_resumed(plan)
     if flags.measure:
         plan = replace(plan, throughputs=measured_here(plan, resources_here(plan, flags.gpus).usual))
     if flags.plan or not flags.quiet:
-        print(preview(plan, flags.gpus, flags.price), flush=True)
+        print(fitted(preview(plan, flags.gpus, flags.price)), flush=True)
     return None if flags.plan else plan
 
 
@@ -175,6 +181,7 @@ def _checked(flags: argparse.Namespace, imports_s: float) -> Plan:
         denoise=flags.denoise,
         denoise_folds=tuple(sorted({*flags.denoise_folds} or range(flags.folds))),
         resume=flags.resume,
+        track=flags.track,
         quiet=flags.quiet,
         command=command(flags, out),
         accept_changed_code=flags.accept_changed_code,

@@ -19,6 +19,7 @@ from cluster.progress import SearchProgress
 from cluster.resources import Resources
 from cluster.searcher import Proposals
 from cluster.spending import Spending
+from cluster.tracking import trackers
 from cluster.waiting import Waiting
 from trainables.layout import load_json
 from trainables.ray_trial import run_trial
@@ -81,8 +82,8 @@ def _tune(
         out=plan.search.path,
         setting=plan.setting(slots.usual),
     )
-    progress = SearchProgress(plan.search, plan.trials, table, plan.quiet)
-    tune.Tuner(
+    progress = SearchProgress(plan.search, plan.trials, plan.recipes, table, plan.quiet)
+    tuner = tune.Tuner(
         tune.with_resources(trainable, _place),
         tune_config=TuneConfig(
             search_alg=proposals,
@@ -96,12 +97,16 @@ def _tune(
         run_config=RunConfig(
             name=time.strftime("%Y%m%d-%H%M%S"),
             storage_path=str(plan.search.ray),
-            callbacks=[failures, progress, spending, Housekeeping(plan, proposals), Waiting()],
+            callbacks=[failures, progress, spending, Housekeeping(plan, proposals), Waiting(), *trackers(plan)],
             stop=CombinedStopper(failures, spending),
             failure_config=FailureConfig(max_failures=0),  # `failures` has them tried again
             verbose=0,
         ),
-    ).fit()
+    )
+    try:
+        tuner.fit()
+    finally:
+        progress.close()
 
 
 def _place(config: dict[str, Any]) -> PlacementGroupFactory:

@@ -314,6 +314,11 @@ REFUSED: dict[str, tuple[Broken, str]] = {
     ),
     "unknown metric": (flags("--metric", "loss"), "argument --metric: invalid choice: 'loss'"),
     "unknown answer to bad images": (flags("--bad-images", "drop"), "argument --bad-images: invalid choice: 'drop'"),
+    "unknown tracker": (flags("--track", "comet"), "argument --track: invalid choice: 'comet'"),
+    "tracker not installed": (
+        data(lambda p: p.patch.setattr("cluster.tracking.find_spec", lambda _: None), "--track", "mlflow"),
+        "--track mlflow: it is not installed in",
+    ),
     "unknown way to denoise": (flags("--denoise", "flip"), "argument --denoise: invalid choice: 'flip'"),
     "denoise folds without a way": (flags("--denoise-folds", 0), "--denoise-folds needs --denoise"),
     "denoise a fold that is not": (

@@ -12,6 +12,7 @@ from subprocess import CompletedProcess
 import numpy as np
 import pandas as pd
 import pytest
+from rich.text import Text
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 
 import analysis
@@ -201,11 +202,13 @@ def test_adaptive_promotion_trains_no_fold_of_whom_the_earlier_ones_rule_out(com
 
 def test_in_a_terminal_the_trials_are_a_live_table(stripes: Path, tmp_path: Path, command: Command) -> None:
     flags = ("--data", stripes, "--trials", "1", "--epochs", "1", "--promote", "1", "--folds", "2")
-    done = command("search.py", "--out", tmp_path / "OUT", *flags, FORCE_COLOR="1", COLUMNS="140")
+    done = command("search.py", "--out", tmp_path / "OUT", *flags, FORCE_COLOR="1", TERM="xterm", COLUMNS="80")
     assert done.returncode == 0, done.stderr
-    assert "search: 1/1 trials, best val_robust_loss" in done.stdout
-    assert "rung" in done.stdout
-    assert "promotion, epochs" in done.stdout
+    text = Text.from_ansi(done.stdout).plain
+    assert re.search(r"^search, trials +━+ 1/1", text, re.MULTILINE)
+    assert re.search(r"^  000  finished +1/1  \d\.\d{4} ± \d\.\d{4}", text, re.MULTILINE)
+    assert re.search(r"^promotion, epochs +━+ 2/2", text, re.MULTILINE)
+    assert "\x1b[?25h" in done.stdout.rpartition("promotion")[0], "the cursor is back after the table"
 
 
 @pytest.mark.skipif(not (LEAVES / "ibean").is_dir(), reason=f"needs real leaf photos in {LEAVES}")

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Column
 
 from trainables.durations import duration
+from trainables.terminal import terminal
 
 Update = Callable[[int, int], None]
 """Called with how much is done and how much there is."""
@@ -17,26 +19,52 @@ Update = Callable[[int, int], None]
 _LINES_A_BAR = 5
 _LINES_WITH_A_RATE = 20
 
+_REDRAWN_A_SECOND = 2.0
+
+_NARROWEST_NAME = 20
+"""So that the bars of stages stand below each other."""
+
+_BESIDE_A_BAR = 63
+"""Columns of the longest name, count and time; what a screen has beyond them is the bar's."""
+
+_SHORTEST_BAR, _LONGEST_BAR = 8, 40
+
 
 @contextmanager
 def bar(what: str, quiet: bool, unit: str = "") -> Iterator[Update]:
     """Yields the function to call as work gets done; with a `unit` it also says how many a second, and until when."""
-    console = Console()
+    console = terminal()
     if quiet:
         yield lambda done, total: None
-    elif not console.is_terminal:
+    elif console is None:
         yield _lines(what, unit)
     else:
-        columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-        columns += [TextColumn("{task.fields[rate]}")] if unit else []
-        with Progress(*columns, console=console) as progress:
-            task, left = progress.add_task(what, total=None, rate=""), _left()
+        with bars(console) as progress:
+            task, left = progress.add_task(what, total=None, left=""), _left()
 
             def update(done: int, total: int) -> None:
-                rate = _rate(unit, total - done, left(done, total))
-                progress.update(task, completed=done, total=total, rate=rate)
+                left_s = left(done, total)
+                said = _rate(unit, total - done, left_s) if unit else time_left(left_s)
+                progress.update(task, completed=done, total=total, left=said)
 
             yield update
+
+
+def bars(console: Console) -> Progress:
+    """Bars of one look, whatever they are of: its tasks have a field `left` to say until when. It is not started."""
+    return Progress(
+        TextColumn("{task.description}", table_column=Column(min_width=_NARROWEST_NAME, no_wrap=True)),
+        BarColumn(min(max(console.width - _BESIDE_A_BAR, _SHORTEST_BAR), _LONGEST_BAR)),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[left]}"),
+        console=console,
+        refresh_per_second=_REDRAWN_A_SECOND,
+    )
+
+
+def time_left(seconds: float | None) -> str:
+    """'about 3 min left', or nothing where that is not known, or over."""
+    return f"about {duration(seconds)} left" if seconds else ""
 
 
 def _lines(what: str, unit: str) -> Update:
@@ -47,11 +75,10 @@ def _lines(what: str, unit: str) -> Update:
         nonlocal printed
         part = lines * done // max(1, total)
         left_s = left(done, total)
-        about = f", about {duration(left_s)} left" if left_s else ""
-        said = _rate(unit, total - done, left_s)
+        said = [f"{what}: {done}/{total}", time_left(left_s), _rate(unit, total - done, left_s)]
         if part > printed:
             printed = part
-            print(f"{what}: {done}/{total}{about}{said and f', {said}'}", flush=True)
+            print(", ".join(filter(None, said)), flush=True)
 
     return update
 

@@ -304,6 +304,11 @@ class SearchFolder:
         return self.path / "ray"
 
     @property
+    def tracking(self) -> Path:
+        """With `--track`: this search's name there, and the last epoch of each trial that each tracker was told."""
+        return self.path / "tracking.json"
+
+    @property
     def trials(self) -> Path:
         return self.path / "trials"
 

@@ -4,7 +4,14 @@
 `python -m analysis.ensemble` does the same for tables of predictions from anywhere.
 """
 
-from analysis.ensemble.chosen import blend_of, choose, cross_fitted_blend_of, ensemble_test_probs, submission
+from analysis.ensemble.chosen import (
+    blend_of,
+    choose,
+    cross_fitted_blend_of,
+    ensemble_test_probs,
+    submission,
+    write_submission,
+)
 from analysis.ensemble.members import Members, check_different
 from analysis.ensemble.method import Blend, Method, Weighted, blend, blend_among
 from analysis.ensemble.methods import METHODS
@@ -23,4 +30,5 @@ __all__ = [
     "cross_fitted_blend_of",
     "ensemble_test_probs",
     "submission",
+    "write_submission",
 ]

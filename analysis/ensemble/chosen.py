@@ -168,6 +168,11 @@ def ensemble_test_probs(search: SearchFolder) -> NDArray[np.float64]:
     return blend_of(search)(np.stack([member_test_probs(search, member) for member in members]))
 
 
+def write_submission(search: SearchFolder, image_ids: Sequence[str]) -> None:
+    """submission.csv of a search whose members have predicted these test images."""
+    write_whole(search.submission, submission(image_ids, ensemble_test_probs(search)))
+
+
 def submission(image_ids: Sequence[str], pred_probs: NDArray[np.floating]) -> str:
     """`image_id,label` as CSV text, rows as given."""
     return pd.DataFrame({"image_id": list(image_ids), "label": pred_probs.argmax(1)}).to_csv(index=False)

@@ -10,9 +10,10 @@ import pytest
 
 import analysis
 import predict
-from analysis.ensemble import choose, ensemble_test_probs, submission
+from analysis.closing import closing_page
+from analysis.ensemble import choose, ensemble_test_probs, submission, write_submission
 from analysis.report import write_report
-from analysis.summary import closing_lines, summarize
+from analysis.summary import summarize
 from cluster import folds
 from cluster.denoising import denoise
 from cluster.flags import read_flags
@@ -114,7 +115,7 @@ def test_a_diagonal_through_a_death_to_the_answer(cluster: Cluster, tmp_path: Pa
         folder = search.trial(number).fold(fold)
         nets = folder.nets(load_recipe(search.trial(number)))
         save_array(folder.test_probs, predict_images(nets, plan.data.test_paths, mean=mean_of_search(search)))
-    write_whole(search.submission, submission(plan.data.test_ids, ensemble_test_probs(search)))
+    write_submission(search, plan.data.test_ids)
     _check_told(cluster, member)
     _check_predicted(cluster, tmp_path)
 
@@ -131,7 +132,7 @@ def _check_told(cluster: Cluster, member: Member) -> None:
     assert cost["epochs"] == 2 * 2
     assert cost["seconds"] == pytest.approx(sum(each["seconds"].sum() for each in rows[1:]))
     assert {way["trial"] for way in summary["ways"]} == {*member.trials}
-    told = closing_lines(summary)
+    told = closing_page(summary, search.report, str(search.path))
     assert "promotion  diagonal: 4 epochs more" in told
     assert f"trials {member} x 1.00" in told
     page = write_report(analysis.load(search.path)).read_text()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from cluster.asha import RungTable
+from cluster.live_table import best_of
 from cluster.progress import SearchProgress
 from search_spaces import load_space
 from trainables.bar import bar
@@ -21,8 +22,9 @@ def row(epoch: int, loss: float) -> dict[str, Any]:
 def of_four_trials(out: Path, table: RungTable) -> SearchProgress:
     """As many are asked for, and none has begun; Ray Tune begins them once their recipes are there."""
     search = SearchFolder(out)
-    progress = SearchProgress(search, asked=4, table=table, quiet=False)
-    for number, recipe in enumerate(load_space("digits").fixed(epochs=9).recipes(4, 0)):
+    recipes = load_space("digits").fixed(epochs=9).recipes(4, 0)
+    progress = SearchProgress(search, 4, recipes, table, quiet=False)
+    for number, recipe in enumerate(recipes):
         save_json(search.trial(number).recipe, recipe.to_dict())
     return progress
 
@@ -52,28 +54,38 @@ def test_plain_lines_tell_rung_best_and_time_left(progress: SearchProgress, caps
 def test_the_best_is_the_furthest_first(progress: SearchProgress) -> None:
     progress.on_trial_result(0, [], trial(0), row(3, 0.5))
     progress.on_trial_result(0, [], trial(2), row(2, 0.1))
-    assert progress.best_so_far() == 0
+    assert best_of(progress._seen, "val_loss") == 0
+    progress.on_trial_result(0, [], trial(3), {**row(4, 0.1), "diverged": True})
+    assert best_of(progress._seen, "val_loss") == 0, "one that diverged is never ranked"
 
 
 def test_it_is_pickled_without_its_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes any output for a terminal
+    monkeypatch.setenv("TERM", "xterm")
     table = RungTable(tmp_path / "rungs.json", "val_loss", (2, 6))
     progress = of_four_trials(tmp_path, table)
-    assert progress._live is not None
-    assert pickle.loads(pickle.dumps(progress))._live is None
+    assert progress._screen is not None
+    assert pickle.loads(pickle.dumps(progress))._screen is None
 
 
-def test_a_small_screen_shows_what_runs_and_then_the_best(progress: SearchProgress) -> None:
-    for number, epoch, loss in ((0, 2, 0.5), (1, 2, 0.3), (2, 6, 0.9)):
-        progress.on_trial_result(0, [], trial(number), row(epoch, loss))
-        progress.on_trial_complete(0, [], trial(number))
-    progress.on_trial_start(0, [], trial(3))
-    assert progress.ranked() == [3, 2, 1, 0]
-
-
-def test_the_table_shows_the_rung(progress: SearchProgress) -> None:
+def test_what_ray_ends_without_a_word_does_not_run_in_the_end(progress: SearchProgress) -> None:
     progress.on_trial_result(0, [], trial(0), row(3, 0.5))
-    assert progress._cells(0)[-4:] == ["3/9", "2", "0.5000 ± 0.0200", "0.7500 ± 0.0100"]
+    progress.on_experiment_end([])
+    assert progress._seen[0].status == "unfinished"
+
+
+def test_a_screen_is_drawn_no_oftener_than_twice_a_second_and_not_for_nothing(
+    progress: SearchProgress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, drawn = [0.0], []
+    monkeypatch.setattr("cluster.progress.time.monotonic", lambda: now[0])
+    progress._screen = SimpleNamespace(draw=lambda *_: drawn.append(now[0]))  # type: ignore[assignment]
+    for step in range(40):  # two seconds; a report in each of the first ten steps
+        now[0] = 0.05 * step
+        if step < 10:
+            progress.on_trial_result(0, [], trial(0), row(step + 1, 0.5))
+        progress.on_step_end(0, [])
+    assert drawn == pytest.approx([0.0, 0.5])
 
 
 def test_a_bar_without_a_terminal_is_a_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
