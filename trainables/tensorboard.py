@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -35,7 +36,7 @@ class Curves:
     """Writes one fold's rows. Rows from `first_epoch` on replace those of an attempt that ended."""
 
     def __init__(self, folder: Path, recipe: Recipe, first_epoch: int) -> None:
-        self._writer = SummaryWriter(str(folder), purge_step=first_epoch)
+        self._writer = open_writer(folder, first_epoch)
         if first_epoch == 1:
             text = json.dumps(recipe.to_dict(), indent=1).replace("\n", "\n    ")
             self._writer.add_text("recipe", f"    {text}", 0)
@@ -53,6 +54,16 @@ class Curves:
 
     def close(self) -> None:
         self._writer.close()
+
+
+def open_writer(folder: Path, purge_step: int | None = None) -> SummaryWriter:
+    """Goes on in a folder. What was written there from `purge_step` on is not to be shown any more.
+
+    TensorBoard reads the files of a folder in the order of their names, which have the second: one file a second.
+    """
+    while any(folder.glob(f"events.out.tfevents.{int(time.time())}.*")):
+        time.sleep(0.02)
+    return SummaryWriter(str(folder), purge_step=purge_step)
 
 
 def add_summary(writer: SummaryWriter, summary: Summary) -> None:

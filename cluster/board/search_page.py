@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from torch.utils.tensorboard import SummaryWriter
-
 from cluster.board import hparams
 from cluster.board.best_so_far import BestSoFar
 from cluster.board.trial_page import BEST, CROSS_VALIDATED
@@ -14,7 +12,7 @@ from cluster.plan import Plan
 from search_spaces.kinds import DENOISES
 from search_spaces.parameters import Parameter, parameters
 from trainables.scores import METRICS, shown
-from trainables.tensorboard import BANDS, SCORES, add_summary, begin_again
+from trainables.tensorboard import BANDS, SCORES, add_summary, begin_again, open_writer
 from trainables.trial import Trial
 
 HOUR_STEPS = 1000
@@ -26,8 +24,8 @@ class SearchPage:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._writer = SummaryWriter(str(plan.search.page), purge_step=0)
-        self._rungs = SummaryWriter(str(plan.search.rungs_page), purge_step=0)
+        self._writer = open_writer(plan.search.page, 0)
+        self._rungs = open_writer(plan.search.rungs_page, 0)
         self._best = BestSoFar(plan.metric)
         self._seen: dict[int, int] = {}
         self._reached: dict[int, int] = {}

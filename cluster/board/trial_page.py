@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from torch.utils.tensorboard import SummaryWriter
 
 from cluster.board import hparams
 from cluster.plan import Plan
@@ -22,7 +21,7 @@ from trainables.layout import load_array
 from trainables.member import Member, oof_pred_probs
 from trainables.pictures import confusion, confusion_figure, worst_figure
 from trainables.scores import METRICS, Labels, Probs, goodness
-from trainables.tensorboard import add_summary
+from trainables.tensorboard import add_summary, open_writer
 from trainables.trial import Trial, load_epochs, load_recipe
 
 BEST, CROSS_VALIDATED = "best", "cv"
@@ -39,7 +38,7 @@ class TrialPage:
         self._plan, self._number = plan, number
         self._folder = plan.search.trial(number)
         self._recipe = load_recipe(self._folder)
-        self._writer = SummaryWriter(str(self._folder.path), purge_step=0 if anew else None)
+        self._writer = open_writer(self._folder.path, 0 if anew else None)
         self._epochs, self._best = 0, dict[str, Any]()
         self._folds: list[int] = []
         values = parameter_values(plan.space, self._recipe) | {"denoise": self._recipe.denoise}

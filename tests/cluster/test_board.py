@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 from tensorboard.plugins.hparams import metadata
 
+from benchmarks import browser
 from cluster.board.best_so_far import BestSoFar, trained_hours
 from cluster.board.board import Board
 from cluster.board.trial_page import cross_validated, promoted_pages
@@ -25,7 +27,9 @@ from search_spaces.ranges import Choice, LinearScaling, Only, Uniform
 from trainables.data.folds import Folds
 from trainables.data.kaggle import ImageData, load_data
 from trainables.layout import FoldFolder, SearchFolder, save_array, save_json, write_whole
-from trainables.scores import validation
+from trainables.scores import METRICS, shown, validation
+from trainables.tensorboard import Curves
+from trainables.trial import load_recipe
 
 COUNT, EPOCHS = 2, 6
 
@@ -77,14 +81,19 @@ class Asked:
         own: FoldFolder = self.search.trial(number).fold(fold)
         table = [self._row(epoch, saying(p, self.data.labels[rows]), rows) for epoch, p in enumerate(sure, start=1)]
         write_whole(own.metrics, pd.DataFrame(table).to_csv(index=False))
+        curves = Curves(own.path, load_recipe(self.search.trial(number)), 1)
+        for row in table:
+            curves.add(row)
+        curves.close()
         save_array(own.pred_probs, saying(sure[-1], self.data.labels[rows]))
         if len(sure) == self.epochs:
             write_whole(own.weights, "net")
 
     def _row(self, epoch: int, probs: NDArray[np.float64], rows: NDArray[np.int64]) -> dict[str, Any]:
         scores = validation(probs, self.data.labels[rows])
-        times = {"seconds": 36.0, "ended_at": self.began + 36 * epoch}
-        return {"epoch": epoch, **scores, **times, "fold_hash": self.folds.hash, "diverged": False}
+        others = {"train_loss": 1.0, "val_loss_raw": 1.0, "learning_rate": 1e-3, "images_per_s": 10.0}
+        others |= {"seconds": 36.0, "ended_at": self.began + 36 * epoch, "fold_hash": self.folds.hash}
+        return {"epoch": epoch, **scores, **others, "diverged": False}
 
     def stop(self, **stopped: int) -> None:
         save_json(self.search.rungs, {"values": {}, "stopped": {name[1:]: epoch for name, epoch in stopped.items()}})
@@ -259,3 +268,59 @@ def test_the_best_so_far_takes_no_number_of_who_diverged() -> None:
 
 def test_ray_pickles_nothing_of_it(plan: Plan) -> None:
     assert vars(pickle.loads(pickle.dumps(Board(plan)))) == {}
+
+
+METRIC_COLUMNS = {
+    *(f"{which} {name}" for which in ("best", "CV") for name in METRICS),
+    *(f"newest {name}" for name in shown("val_nll")),
+    *(f"CV {name}_se" for name in shown("val_nll")),
+    "best epoch",
+    "CV folds",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(browser.missing() is not None, reason=browser.missing() or "")
+@pytest.mark.parametrize("loading", ["--load_fast=auto", "--load_fast=false"])  # TensorBoard reads events in two ways
+def test_a_browser_shows_every_parameter_and_what_is_new(plan: Plan, asked: Asked, loading: str) -> None:
+    board = Board(plan)
+    board.look()
+    with browser.tensorboard(plan.search.path, loading) as address, browser.tab() as tab:
+        table = hparams_table(tab, address, lambda table: len(table) == 3 and table["001"]["newest val_nll"])
+        assert set(table["000"]) == {each.name for each in parameters(SPACE)} | {"denoise"} | METRIC_COLUMNS
+        assert (table["000"]["t1"], table["000"]["focal_gamma"]) == ("0.80000", "")
+        assert (table["001"]["t1"], table["001"]["focal_gamma"]) == ("", "3.0000")
+        assert (table["001"]["best epoch"], table["001"]["best val_nll"]) == ("5.0000", "0.10536")
+        assert (table["001"]["newest val_nll"], table["001"]["CV val_nll"]) == ("0.16252", "")
+        assert (table["002"]["loss"], table["002"]["best epoch"]) == ("bi_tempered", "")
+
+        asked.train(2, [0.7])
+        board.close()
+        with promoted_pages(plan, [1]) as look:
+            asked.train(1, [0.5, 0.6, 0.7, 0.8, 0.9, 0.6], fold=1)
+            look()
+        asked.begin(3)
+        Board(plan).close()
+        table = hparams_table(tab, address, lambda table: "003" in table and table["001"]["CV folds"])
+        assert (table["002"]["best epoch"], table["003"]["best epoch"]) == ("1.0000", "")
+        assert (table["001"]["CV folds"], table["001"]["CV val_nll"]) == ("2.0000", "0.33667")
+
+
+def hparams_table(
+    tab: browser.Tab, address: str, ready: Callable[[dict[str, dict[str, str]]], object]
+) -> dict[str, dict[str, str]]:
+    """Cells by trial and column, with all columns ticked, once TensorBoard has read what the test waits for."""
+    boxes = "everywhere('.hparam-checkbox, .metric-checkbox')"
+    rows = (
+        "everywhere('vaadin-grid').flatMap(g => [...g.shadowRoot.querySelectorAll('#header tr, #items tr')])"
+        ".map(row => [...row.querySelectorAll('slot')].map(s => s.assignedNodes().map(n => n.textContent).join('')))"
+    )
+    while True:  # ended by the test's own time limit
+        tab.open(f"{address}/#hparams")
+        tab.until(f"{boxes}.length > 0")
+        tab.ask(f"{boxes}.filter(box => !box.checked).forEach(box => box.click())")
+        tab.until(f"{rows}.length > 1 && {rows}[0].length == {boxes}.length + 2")
+        head, *body = [[cell.strip() for cell in row] for row in tab.ask(rows)]
+        table = {row[0]: dict(zip(head[2:], row[2:], strict=False)) for row in body if row[0]}
+        if ready(table):
+            return table
