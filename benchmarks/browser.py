@@ -20,7 +20,7 @@ from typing import Any
 import aiohttp
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
-_PATIENCE_S = 120.0
+_PATIENCE_S = 240.0
 _EVERY_S = 0.25
 
 _EVERYWHERE = """
@@ -76,7 +76,7 @@ class Tab:
         return result["result"].get("value")
 
     def until(self, expression: str) -> Any:
-        """Ask until the answer is true, and return it; `TimeoutError` after two minutes."""
+        """Ask until the answer is true, and return it; `TimeoutError` after four minutes."""
         deadline = time.monotonic() + _PATIENCE_S
         while time.monotonic() < deadline:
             answer = self.ask(expression)
