@@ -12,7 +12,7 @@ found.label_issues  # one row a suspicious label
 
 `help(analysis.Found)` lists the rest. Modules take such frames and return frames and matplotlib figures, one a subject:
 `rungs`, `importance`, `dependence`, `parallel_coordinates`, `cost`, `part_scores`, `differences`, `optimism`, `gains`,
-`calibration`, `classes`, `confusion`, `image_files`, `label_noise`, `label_pairs`, `leaderboard`. `evidence` has the
+`calibration`, `classes`, `image_files`, `label_noise`, `label_pairs`, `leaderboard`. `evidence` has the
 rule by which they say that there is too little of it. The notebooks call them and explain, and
 `python -m analysis.ledger OUT...` is the table over many searches.
 """

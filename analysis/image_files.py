@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from PIL import Image
 
 from analysis.figures import COLOURS
 from trainables.data.kaggle import ImageData
+from trainables.pictures import rows_of_images
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """What most pretrained backbones subtract and divide by."""
@@ -125,41 +125,6 @@ def samples_figure(data: ImageData, per_class: int = 6, seed: int = 0, most_clas
     rows = [rng.permutation(np.flatnonzero(data.labels == k))[:per_class] for k in names]
     titles = [f"{data.classes[k][:40]} ({int((data.labels == k).sum())} images)" for k in names]
     return rows_of_images([([paths[row] for row in own], title, []) for own, title in zip(rows, titles, strict=True)])
-
-
-def rows_of_images(
-    rows: Sequence[tuple[Sequence[Path | Image.Image], str, Sequence[str]]], side: float = 1.1
-) -> Figure:
-    """A row of images, by path or as they are, under each title, with a caption under each image, or none."""
-    across = max([len(images) for images, _, _ in rows] or [1])
-    captioned = any(captions for _, _, captions in rows)
-    height = side * (1.55 if captioned else 1.25) * max(1, len(rows))
-    figure = Figure(figsize=(max(4.0, side * across), height), layout="constrained")
-    for part, (images, title, captions) in zip(_subfigures(figure, len(rows)), rows, strict=False):
-        part.suptitle(title, fontsize=9, x=0.01, ha="left")
-        for place, axes in enumerate(part.subplots(1, across, squeeze=False).flat):
-            axes.set_axis_off()
-            axes.set_anchor("N")
-            if place < len(images):
-                _show(axes, images[place])
-                if captions:
-                    axes.text(
-                        0.5, -0.05, captions[place], transform=axes.transAxes, fontsize=6.5, ha="center", va="top"
-                    )
-    return figure
-
-
-def _subfigures(figure: Figure, count: int) -> list[Any]:
-    return list(figure.subfigures(max(1, count), 1, squeeze=False).flat)
-
-
-def _show(axes: Axes, image: Path | Image.Image) -> None:
-    if isinstance(image, Path):
-        with Image.open(image) as opened:
-            opened.draft("RGB", (160, 160))
-            image = opened.convert("RGB")
-        image.thumbnail((160, 160))
-    axes.imshow(np.asarray(image), interpolation="nearest" if max(image.size) < 48 else None)
 
 
 def sizes_figure(files: pd.DataFrame) -> Figure:

@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from analysis import evidence
-from analysis.image_files import rows_of_images
 from analysis.loading import ENSEMBLE, Found
 from search_spaces.errors import InputError
 from trainables import label_quality
 from trainables.data.kaggle import TRAIN_IMAGES
 from trainables.layout import load_json
+from trainables.pictures import rows_of_images
 
 Picture = Callable[[str], "Path | Image.Image | None"]
 """The image of an id; None where it is not at hand."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cluster import several_gpus
+from cluster.board.trial_page import promoted_pages
 from cluster.failures import Attempts, note_preemption
 from cluster.plan import Plan
 from cluster.promotion import backbones, ruled_out
@@ -95,10 +96,14 @@ def train_folds(
         lost.update(gone)
         return gone
 
-    with bar(f"{title}, epochs", plan.quiet) as update:
+    def look(_done: int) -> None:
+        update(epochs_done(), len(pairs) * plan.epochs)
+        show()
+
+    numbers = [number for number, _ in pairs]
+    with bar(f"{title}, epochs", plan.quiet) as update, promoted_pages(plan, numbers) as show:
         left = [pair for pair in pairs if not _is_trained(plan, *pair)]
-        of_all = len(pairs) * plan.epochs
-        _run(plan, slots.of_folds, left, lambda _done: update(epochs_done(), of_all), given_up)
+        _run(plan, slots.of_folds, left, look, given_up)
 
 
 def _ruled_out(plan: Plan, members: list[Member], count: int) -> list[Member]:

@@ -11,6 +11,7 @@ from ray.tune.experiment import Trial as RayTrial
 from ray.tune.stopper import CombinedStopper
 
 from cluster.asha import Asha, Report, RungTable
+from cluster.board.board import Board
 from cluster.failures import SAME_CAUSE, Failures
 from cluster.housekeeping import Housekeeping
 from cluster.plan import Plan
@@ -44,10 +45,11 @@ def search(plan: Plan, slots: Resources, spending: Spending) -> list[Trial]:
         for number in plan.search.trial_numbers():
             plan.search.trial(number).error.unlink(missing_ok=True)
     proposals = Proposals(plan, slots)
-    failures = Failures(plan.search, proposals)
+    failures, board = Failures(plan.search, proposals), Board(plan)
     if not spending.over:
-        _tune(plan, slots, table, proposals, failures, spending)
+        _tune(plan, slots, table, proposals, failures, spending, board)
     spending.close_search()
+    board.close()
     trials = load_trials(plan.search)
     _check_ended(plan, trials, failures.repeated, proposals.finished or spending.over)
     return trials
@@ -74,7 +76,13 @@ def _rungs(plan: Plan) -> RungTable:
 
 
 def _tune(
-    plan: Plan, slots: Resources, table: RungTable, proposals: Proposals, failures: Failures, spending: Spending
+    plan: Plan,
+    slots: Resources,
+    table: RungTable,
+    proposals: Proposals,
+    failures: Failures,
+    spending: Spending,
+    board: Board,
 ) -> None:
     trainable = tune.with_parameters(
         run_trial,
@@ -97,7 +105,7 @@ def _tune(
         run_config=RunConfig(
             name=time.strftime("%Y%m%d-%H%M%S"),
             storage_path=str(plan.search.ray),
-            callbacks=[failures, progress, spending, Housekeeping(plan, proposals), Waiting(), *trackers(plan)],
+            callbacks=[failures, progress, spending, board, Housekeeping(plan, proposals), Waiting(), *trackers(plan)],
             stop=CombinedStopper(failures, spending),
             failure_config=FailureConfig(max_failures=0),  # `failures` has them tried again
             verbose=0,

@@ -158,13 +158,21 @@ def test_the_report_is_one_page_that_needs_nothing_else(finished_search: Path) -
 
 def test_tensorboard_shows_every_trial_once(finished_search: Path) -> None:
     multiplexer = EventMultiplexer().AddRunsFromDirectory(str(finished_search)).Reload()
-    runs = multiplexer.Runs()
-    assert {f"trials/{number:03d}/fold0" for number in range(4)} <= set(runs)
     promoted = load_json(finished_search / "promoted.json")
-    assert {f"trials/{number:03d}/fold2" for number in promoted} <= set(runs)
-    for run in runs:
-        steps = [event.step for event in multiplexer.Scalars(run, "val_loss")]
+    trials = {f"trials/{number:03d}" for number in range(4)}
+    curves = {f"{trial}/fold0" for trial in trials} | {
+        f"trials/{n:03d}/fold{fold}" for n in promoted for fold in (1, 2)
+    }
+    assert set(multiplexer.Runs()) == {"search", "search/rungs"} | trials | curves
+    for run in curves:
+        steps = [event.step for event in multiplexer.Scalars(run, "validation/val_loss")]
         assert steps == list(range(1, len(steps) + 1))
+    rows = {row["trial"]: row for row in load_json(finished_search / "summary.json")["promoted"]}
+    for number in promoted:
+        page = f"trials/{number:03d}"
+        assert multiplexer.Scalars(page, "cv/val_accuracy")[-1].value == pytest.approx(rows[number]["cv_accuracy"])
+        assert multiplexer.Scalars(page, "cv/val_loss")[-1].value == pytest.approx(rows[number]["cv_loss"], rel=1e-5)
+        assert {"out_of_fold/confusion", "out_of_fold/worst_images"} <= set(multiplexer.Runs()[page]["images"])
 
 
 def test_a_finished_search_is_not_begun_again(finished_search: Path, command: Command) -> None:

@@ -309,6 +309,16 @@ class SearchFolder:
         return self.path / "tracking.json"
 
     @property
+    def page(self) -> Path:
+        """Events of the search's own page in TensorBoard; a trial's are in its folder, and a fold's in the fold's."""
+        return self.path / "search"
+
+    @property
+    def rungs_page(self) -> Path:
+        """The same of how many trials are alive at each rung, a curve that is written anew as it changes."""
+        return self.page / "rungs"
+
+    @property
     def trials(self) -> Path:
         return self.path / "trials"
 

@@ -9,13 +9,11 @@ import pytest
 from PIL import Image
 
 from analysis.classes import answered, class_counts, class_figure
-from analysis.confusion import confusion, confusion_figure
 from analysis.image_files import (
     brightness_figure,
     image_files,
     normalisation,
     pixel_statistics,
-    rows_of_images,
     samples_figure,
     sizes,
     sizes_figure,
@@ -65,12 +63,6 @@ def test_samples_are_a_row_a_class(data: ImageData) -> None:
     assert sum(len(axes.images) for part in figure.subfigs for axes in part.axes) == 6
 
 
-def test_rows_of_images_take_pictures_and_captions() -> None:
-    row = ([Image.new("RGB", (8, 8))], "title", ["below"])
-    part = rows_of_images([row, ([], "none", [])]).subfigs[0]
-    assert part.axes[0].texts[0].get_text() == "below"
-
-
 def test_classes_are_counted_by_source(data: ImageData) -> None:
     counts = class_counts(data.labels, data.classes, data.sources)
     assert counts[["images", "new", "old"]].to_numpy().tolist() == [[8, 0, 8], [8, 8, 0]]
@@ -78,13 +70,6 @@ def test_classes_are_counted_by_source(data: ImageData) -> None:
     assert len(class_figure(counts, ["old", "new"]).axes[0].patches) == 4
     assert answered(counts, np.array([0] * 49 + [1] * 51))["apart"].tolist() == [False, False]
     assert answered(counts, np.array([0] * 90 + [1] * 10))["apart"].tolist() == [True, True]
-
-
-def test_confusion_has_labels_down_and_predictions_across() -> None:
-    counts = confusion(np.array([0, 0, 1, 1, 1]), np.array([0, 1, 1, 1, 0]), ["a", "b"])
-    assert counts.to_numpy().tolist() == [[1, 1], [1, 2]]
-    texts = [text.get_text() for text in confusion_figure(counts).axes[0].texts]
-    assert texts == ["50", "50", "33", "67"]
 
 
 def test_known_flips_are_counted_by_class() -> None:

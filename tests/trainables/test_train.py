@@ -71,7 +71,7 @@ def test_it_learns_and_leaves_what_it_should(data: ImageData, folds: Folds, tmp_
     assert curve["curve"][1]["val_loss"] == pytest.approx(rows[-1]["val_loss"])
 
     events = EventAccumulator(str(folder.path)).Reload()
-    assert [event.step for event in events.Scalars("val_loss")] == list(range(1, 9))
+    assert [event.step for event in events.Scalars("validation/val_loss")] == list(range(1, 9))
 
 
 @pytest.mark.slow
