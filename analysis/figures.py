@@ -86,8 +86,8 @@ def promoted_bars(summary: dict[str, Any]) -> Figure:
     axes = figure.subplots()
     colours = [COLOURS["finished"]] * (len(names) - 1) + [COLOURS["best"]]
     for place, (share, error, colour) in enumerate(zip(shares, errors, colours, strict=True)):
-        axes.errorbar(share, place, xerr=error, fmt="o", color=colour, elinewidth=2, capsize=4)
-    axes.set(yticks=range(len(names)), yticklabels=names, xlabel="out-of-fold accuracy on labels as given, ± 1 SE")
+        axes.errorbar(100 * share, place, xerr=100 * error, fmt="o", color=colour, elinewidth=2, capsize=4)
+    axes.set(yticks=range(len(names)), yticklabels=names, xlabel="out-of-fold accuracy, %, ± 1 SE")
     axes.invert_yaxis()
     axes.margins(y=0.25)
     axes.spines[["top", "right"]].set_visible(False)

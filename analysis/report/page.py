@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis import figures
 from analysis.epochs import verdict
+from analysis.evidence import listed
 from analysis.loading import Found
 from analysis.report import pictures
 from analysis.report.answer import answer
@@ -81,6 +82,7 @@ def _environment() -> Environment:
         "number": _number,
         "trial": member_name,
         "duration": duration,
+        "listed": listed,
         "counted": counted,
         "short": lambda value: f"{value:.4g}" if isinstance(value, float) else value,
     }
@@ -111,9 +113,9 @@ def _shown_fields(found: Found) -> list[str]:
 
 
 def _ranked(found: Found) -> list[dict[str, Any]]:
-    """Every trial with its standing, best first, and its `place` from 1; those that were never judged come last."""
+    """Every trial with its standing, best first; those that were never judged come last."""
     table = found.trials.merge(found.standings.drop(columns="epoch"), on="trial", how="left", sort=False)
-    place = table["trial"].map({number: place for place, number in enumerate(found.standings["trial"], start=1)})
+    place = table["trial"].map({number: place for place, number in enumerate(found.standings["trial"])})
     ordered = table.assign(place=place).sort_values("place", na_position="last", kind="stable")
     rows: list[dict[str, Any]] = ordered.astype(object).where(ordered.notna(), None).to_dict("records")  # type: ignore[assignment]
     return rows
