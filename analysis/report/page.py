@@ -37,8 +37,9 @@ METRIC_MEANINGS = {
 
 def write_report(found: Found) -> Path:
     """Draw the finished search in OUT/report.html, and its curves in OUT/search.png; returns the page's path."""
+    html = render(found)
     figures.search_curves(found).savefig(found.search.picture, dpi=110)
-    write_whole(found.search.report, render(found))
+    write_whole(found.search.report, html)
     return found.search.report
 
 
