@@ -76,18 +76,24 @@ def _curves(axes: Axes, found: Found, metric: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def accuracies(summary: dict[str, Any]) -> list[tuple[str, float, float]]:
+    """Name, out-of-fold accuracy and its standard error of the promoted and the denoised, and of the ensemble, last."""
+    rows = [
+        (f"trial {member_name(row['trial'])}", row["cv_accuracy"], row["cv_se"])
+        for row in (*summary["promoted"], *summary["denoised"])
+    ]
+    return [*rows, ("ensemble", summary["ensemble"]["nested_accuracy"], summary["ensemble"]["nested_se"])]
+
+
 def promoted_bars(summary: dict[str, Any]) -> Figure:
-    """Cross-validated accuracy of each promoted member and of the ensemble, with one standard error."""
-    names = [f"trial {member_name(row['trial'])}" for row in summary["promoted"]] + ["ensemble"]
-    ensemble = summary["ensemble"]
-    shares = [row["cv_accuracy"] for row in summary["promoted"]] + [ensemble["nested_accuracy"]]
-    errors = [row["cv_se"] for row in summary["promoted"]] + [ensemble["nested_se"]]
-    figure = Figure(figsize=(5, 0.6 + 0.45 * len(names)), layout="constrained")
+    """Cross-validated accuracy of all that the ensemble was chosen from, and its own, with one standard error."""
+    rows = accuracies(summary)
+    figure = Figure(figsize=(5, 0.6 + 0.45 * len(rows)), layout="constrained")
     axes = figure.subplots()
-    colours = [COLOURS["finished"]] * (len(names) - 1) + [COLOURS["best"]]
-    for place, (share, error, colour) in enumerate(zip(shares, errors, colours, strict=True)):
+    for place, (name, share, error) in enumerate(rows):
+        colour = COLOURS["best" if name == "ensemble" else "finished"]
         axes.errorbar(100 * share, place, xerr=100 * error, fmt="o", color=colour, elinewidth=2, capsize=4)
-    axes.set(yticks=range(len(names)), yticklabels=names, xlabel="out-of-fold accuracy, %, ± 1 SE")
+    axes.set(yticks=range(len(rows)), yticklabels=[name for name, *_ in rows], xlabel="out-of-fold accuracy, %, ± 1 SE")
     axes.invert_yaxis()
     axes.margins(y=0.25)
     axes.spines[["top", "right"]].set_visible(False)
@@ -213,7 +219,8 @@ def _scatter(axes: Axes, trials: pd.DataFrame, name: str, metric: str) -> None:
     if name == "learning_rate":
         axes.set_xscale("log")
         # matplotlib's LogLocator falls back on evenly spaced ticks, which overlap, where there are few of these
-        axes.xaxis.set_major_locator(FixedLocator([sub * 10.0**power for power in range(-8, 1) for sub in (1, 2, 5)]))
+        subs = (1, 2, 5) if trials[name].max() < 12 * trials[name].min() else (1,)
+        axes.xaxis.set_major_locator(FixedLocator([sub * 10.0**power for power in range(-8, 1) for sub in subs]))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.spines[["top", "right"]].set_visible(False)

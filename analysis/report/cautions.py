@@ -42,24 +42,25 @@ def cautions(found: Found) -> list[Caution]:
 
 
 def _skipped(skipped: list[Mapping[str, Any]]) -> Iterator[Caution]:
-    if skipped:
-        test = sum(row["folder"] == "test_images" for row in skipped)
-        says = (
-            f"{counted(len(skipped) - test, 'training image')} and {counted(test, 'test image')} cannot be used, and "
-            "--bad-images skip left them out. Training images are in no fold. A test image stays in the submission: "
-            "its answer is the commonest class of the training labels, and means nothing."
+    test = sum(row["folder"] == "test_images" for row in skipped)
+    parts = [("training image", len(skipped) - test, "in no fold")] if len(skipped) > test else []
+    if test:
+        parts.append(
+            ("test image", test, "in the submission with the commonest class of the labels, which means nothing")
         )
+    if parts:
+        told = "; ".join(f"{counted(count, noun)}, {where}" for noun, count, where in parts)
+        says = f"What cannot be used was left out (--bad-images skip): {told}."
         yield Caution("skipped", f"{counted(len(skipped), 'image')} left out", says)
 
 
 _BADLY = {
-    "diverged": "Their loss was not finite twice in one epoch. They are in no ranking, and other recipes of the space "
-    "took their place.",
-    "failed": "An error ended them, however often they were tried; error.txt in their folders has it. They are in no "
-    "ranking.",
-    "unfinished": "Nobody ended them. They are in no ranking.",
-    "cut": "The budget ended them before their last epoch. They were judged by the epoch they had reached, and trials "
-    "that trained longer come before them.",
+    "diverged": "A loss was not finite twice in one epoch. What diverges is in no ranking, and another recipe takes "
+    "its place.",
+    "failed": "An error came back at every attempt; error.txt in the trial's folder has it. What fails is not ranked.",
+    "unfinished": "Not trained to an end, and in no ranking.",
+    "cut": "The budget ended training before the last epoch. What is cut is judged by the epoch that it reached, "
+    "behind all that trained longer.",
 }
 
 

@@ -46,26 +46,25 @@ def write_report(found: Found) -> Path:
 def render(found: Found) -> str:
     """The page as HTML."""
     summary, metric = load_object(found.search.summary, *_NEEDED), found.metric
-    return (
-        _environment()
-        .get_template("page.html.j2")
-        .render(
-            about=found.about,
-            summary=summary,
-            answer=answer(found),
-            cautions=cautions(found),
-            metrics={name: METRIC_MEANINGS[name] for name in shown(metric)},
-            recipe_fields=_shown_fields(found),
-            trials=_ranked(found),
-            gallery=load_json(found.search.label_gallery) if summary["label_issues"] else [],
-            verdict=verdict(summary["ways"], metric),
-            curves=pictures.search_curves(found),
-            bars=pictures.promoted_bars(summary),
-            matrices=pictures.member_matrices(summary["ensemble"]["matrices"]),
-            parts=_parts(summary["ensemble"]),
-            tta=pictures.tta_curves(found, metric),
-            panels=pictures.parameter_panels(found.trials, metric),
-        )
+    fields = _shown_fields(found)
+    template = _environment().get_template("page.html.j2")
+    return template.render(
+        about=found.about,
+        summary=summary,
+        answer=answer(found),
+        cautions=cautions(found),
+        metrics={name: METRIC_MEANINGS[name] for name in shown(metric)},
+        recipe_fields=fields,
+        member_fields=[*fields, "denoise"] if summary["denoised"] else fields,
+        trials=_ranked(found),
+        gallery=load_json(found.search.label_gallery) if summary["label_issues"] else [],
+        verdict=verdict(summary["ways"], metric),
+        curves=pictures.search_curves(found),
+        bars=pictures.promoted_bars(summary),
+        matrices=pictures.member_matrices(summary["ensemble"]["matrices"]),
+        parts=_parts(summary["ensemble"]),
+        tta=pictures.tta_curves(found, metric),
+        panels=pictures.parameter_panels(found.trials, metric),
     )
 
 

@@ -21,7 +21,6 @@ from matplotlib.figure import Figure
 from analysis import figures
 from analysis.evidence import listed
 from analysis.loading import Found
-from trainables.member import member_name
 from trainables.scores import goodness, shown
 
 VARIABLES = {
@@ -76,8 +75,7 @@ def _search_curve(found: Found, metric: str) -> Markup:
 
 def promoted_bars(summary: dict[str, Any]) -> Markup:
     """The ensemble beside its members."""
-    rows = [(f"trial {member_name(r['trial'])}", r["cv_accuracy"], r["cv_se"]) for r in summary["promoted"]]
-    rows.append(("ensemble", summary["ensemble"]["nested_accuracy"], summary["ensemble"]["nested_se"]))
+    rows = figures.accuracies(summary)
     told = listed([f"{name} {100 * share:.2f} ± {100 * se:.2f} %" for name, share, se in rows])
     return picture(lambda: figures.promoted_bars(summary), f"Out-of-fold accuracy ± one standard error: {told}.")
 

@@ -98,7 +98,7 @@ def test_all_that_is_to_mind(written: Written) -> None:
     assert list(found) == [
         "skipped", "diverged", "failed", "cut", "edges", "soft", "ties", "cut-ties", "plan-missed", "few"
     ]  # fmt: skip
-    assert found["skipped"].startswith("2 images left out: 1 training image and 1 test image cannot be used")
+    assert "1 training image, in no fold; 1 test image, in the submission with the commonest class" in found["skipped"]
     assert found["diverged"].startswith("1 trial diverged: Trial 002. ")
     assert found["failed"].startswith("1 trial failed: Trial 003. ")
     assert found["cut"].startswith("1 trial cut by the budget: Trial 004. ")
