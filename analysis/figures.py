@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
-from numpy.typing import NDArray
 
 from analysis.loading import Found
 from trainables.member import member_name
@@ -24,17 +23,35 @@ COLOURS = {
     "failed": "#b2182b",
     "best": "#08519c",
 }
+SERIES = tuple(f"C{place}" for place in range(10))
+"""Colours of things that are many and alike, as backbones are."""
+
+MATRICES = {"error_correlation": "correlation of errors", "disagreement": "different answers, %"}
+
+_MARKERS = "osD^vPX*<>"
 _PANELS_A_ROW = 4
 
 
 def search_curves(found: Found) -> Figure:
-    """Every trial's deciding number and accuracy against the epoch, rungs as dashed lines, the best trial in blue."""
+    """`search_curve` of the number that decides and of accuracy, side by side."""
     figure = Figure(figsize=(10, 3.8), layout="constrained")
     for axes, metric in zip(figure.subplots(1, 2), shown(found.metric), strict=True):
         _curves(axes, found, metric)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    _legend_below(figure, ncols=4)
     return figure
+
+
+def search_curve(found: Found, metric: str) -> Figure:
+    """Every trial's metric against the epoch, rungs as dashed lines, the best trial in blue."""
+    figure = Figure(figsize=(5.2, 3.9), layout="constrained")
+    _curves(figure.subplots(), found, metric)
+    _legend_below(figure, ncols=3)
+    return figure
+
+
+def _legend_below(figure: Figure, ncols: int) -> None:
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=ncols, frameon=False)
 
 
 def _curves(axes: Axes, found: Found, metric: str) -> None:
@@ -59,18 +76,24 @@ def _curves(axes: Axes, found: Found, metric: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def accuracies(summary: dict[str, Any]) -> list[tuple[str, float, float]]:
+    """Name, out-of-fold accuracy and its standard error of the promoted and the denoised, and of the ensemble, last."""
+    rows = [
+        (f"trial {member_name(row['trial'])}", row["cv_accuracy"], row["cv_se"])
+        for row in (*summary["promoted"], *summary["denoised"])
+    ]
+    return [*rows, ("ensemble", summary["ensemble"]["nested_accuracy"], summary["ensemble"]["nested_se"])]
+
+
 def promoted_bars(summary: dict[str, Any]) -> Figure:
-    """Cross-validated accuracy of each promoted member and of the ensemble, with one standard error."""
-    names = [f"trial {member_name(row['trial'])}" for row in summary["promoted"]] + ["ensemble"]
-    ensemble = summary["ensemble"]
-    shares = [row["cv_accuracy"] for row in summary["promoted"]] + [ensemble["nested_accuracy"]]
-    errors = [row["cv_se"] for row in summary["promoted"]] + [ensemble["nested_se"]]
-    figure = Figure(figsize=(5, 0.6 + 0.45 * len(names)), layout="constrained")
+    """Cross-validated accuracy of all that the ensemble was chosen from, and its own, with one standard error."""
+    rows = accuracies(summary)
+    figure = Figure(figsize=(5, 0.6 + 0.45 * len(rows)), layout="constrained")
     axes = figure.subplots()
-    colours = [COLOURS["finished"]] * (len(names) - 1) + [COLOURS["best"]]
-    for place, (share, error, colour) in enumerate(zip(shares, errors, colours, strict=True)):
-        axes.errorbar(share, place, xerr=error, fmt="o", color=colour, elinewidth=2, capsize=4)
-    axes.set(yticks=range(len(names)), yticklabels=names, xlabel="out-of-fold accuracy on labels as given, ± 1 SE")
+    for place, (name, share, error) in enumerate(rows):
+        colour = COLOURS["best" if name == "ensemble" else "finished"]
+        axes.errorbar(100 * share, place, xerr=100 * error, fmt="o", color=colour, elinewidth=2, capsize=4)
+    axes.set(yticks=range(len(rows)), yticklabels=[name for name, *_ in rows], xlabel="out-of-fold accuracy, %, ± 1 SE")
     axes.invert_yaxis()
     axes.margins(y=0.25)
     axes.spines[["top", "right"]].set_visible(False)
@@ -78,52 +101,52 @@ def promoted_bars(summary: dict[str, Any]) -> Figure:
 
 
 def member_matrices(matrices: dict[str, Any]) -> Figure:
-    """Two heat maps of two members or more: how their errors correlate, and how often they name different classes."""
-    names = matrices["names"]
-    size = 1.2 + 0.5 * len(names)
+    """`member_matrix` of both kinds side by side: how members' errors correlate, and how often they differ."""
+    size = 1.2 + 0.5 * len(matrices["names"])
     figure = Figure(figsize=(2 * size + 1.6, size + 0.4), layout="constrained")
-    titles = {"error_correlation": "correlation of errors", "disagreement": "different answers, %"}
-    for axes, (which, title) in zip(figure.subplots(1, 2), titles.items(), strict=True):
-        _heat_map(
-            axes, 100 * np.array(matrices[which]) if which == "disagreement" else np.array(matrices[which]), names
-        )
-        axes.set_title(title, fontsize=10)
+    for axes, which in zip(figure.subplots(1, 2), MATRICES, strict=True):
+        _heat_map(axes, matrices, which)
     return figure
 
 
-def _heat_map(axes: Axes, values: NDArray[np.float64], names: list[str]) -> None:
+def member_matrix(matrices: dict[str, Any], which: str) -> Figure:
+    """A heat map of two members or more; `which` is one of `MATRICES`."""
+    size = 1.2 + 0.5 * len(matrices["names"])
+    figure = Figure(figsize=(size + 0.8, size + 0.4), layout="constrained")
+    _heat_map(figure.subplots(), matrices, which)
+    return figure
+
+
+def _heat_map(axes: Axes, matrices: dict[str, Any], which: str) -> None:
     """Darker is more; the diagonal, which says nothing, is left out of the colours."""
+    names, values = matrices["names"], np.array(matrices[which]) * (100 if which == "disagreement" else 1)
     off = values[~np.eye(len(values), dtype=bool)]
-    shown = np.where(np.eye(len(values), dtype=bool), np.nan, values)
+    colours = np.ma.masked_invalid(np.where(np.eye(len(values), dtype=bool), np.nan, values))
     ends = np.arange(len(values) + 1) - 0.5
-    axes.pcolormesh(
-        ends,
-        ends,
-        np.ma.masked_invalid(shown),
-        cmap="Blues",
-        vmin=min(0.0, off.min()),
-        vmax=1.25 * max(off.max(), 1e-9),
-    )
+    axes.pcolormesh(ends, ends, colours, cmap="Blues", vmin=min(0.0, off.min()), vmax=1.25 * max(off.max(), 1e-9))
     axes.invert_yaxis()
     axes.set_aspect("equal")
     for (row, column), value in np.ndenumerate(values):
         if row != column:
-            dark = value > 0.8 * off.max()
-            axes.text(
-                column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color="white" if dark else "#1c2421"
-            )
-    places = range(len(names))
-    axes.set_xticks(places, names, rotation=90 if max(map(len, names)) > 4 else 0, fontsize=8)
-    axes.set_yticks(places, names, fontsize=8)
+            ink = "white" if value > 0.8 * off.max() else "#1c2421"
+            axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color=ink)
+    axes.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > 4 else 0, fontsize=8)
+    axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.spines[:].set_visible(False)
+    axes.set_title(MATRICES[which], fontsize=10)
+
+
+def answering(summary: dict[str, Any]) -> list[int]:
+    """The trials that answer in some fold of the promoted, by number."""
+    return list(dict.fromkeys(fold["trial"] for row in summary["promoted"] for fold in row["folds"]))
 
 
 def tta_curves(found: Found, metric: str) -> Figure:
     """What further views change for the promoted trials: the metric at each count, less the metric at one view."""
-    figure = Figure(figsize=(5, 3), layout="constrained")
+    figure = Figure(figsize=(5.2, 3.4), layout="constrained")
     axes = figure.subplots()
     best = found.summary["best_trial"]["trial"]
-    for number in dict.fromkeys(fold["trial"] for row in found.summary["promoted"] for fold in row["folds"]):
+    for number in answering(found.summary):
         curve = found.tta[found.tta["trial"] == number]
         if not len(curve):  # a budget cut it before it was scored at every count
             continue
@@ -134,42 +157,70 @@ def tta_curves(found: Found, metric: str) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="TTA count (views averaged)", ylabel=f"change in {metric}, fold 0")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False)
     return figure
+
+
+def varying(trials: pd.DataFrame) -> list[str]:
+    """The numbers of a recipe that were searched; one of them even where none was."""
+    names = ["t1", "t2", "smoothing", "image_size", "batch_size", "tta_count", "learning_rate"]
+    return [name for name in names if trials[name].nunique() > 1] or names[:1]
 
 
 def parameter_scatter(trials: pd.DataFrame, metric: str) -> Figure:
     """Each searched number against the metric where the trial ended; larger dots trained longer."""
-    names = ["t1", "t2", "smoothing", "image_size", "batch_size", "tta_count", "learning_rate"]
-    varying = [name for name in names if trials[name].nunique() > 1] or names[:1]
-    rows = -(-len(varying) // _PANELS_A_ROW)
+    names = varying(trials)
+    rows = -(-len(names) // _PANELS_A_ROW)
     figure = Figure(figsize=(10, 2.5 * rows + 0.4), layout="constrained")
     panels = list(figure.subplots(rows, _PANELS_A_ROW, sharey=True, squeeze=False).flat)
-    for axes, name in zip(panels, varying, strict=False):
-        _scatter(axes, trials.dropna(subset=[metric]), name, metric)
-    for axes in panels[len(varying) :]:
+    for axes, name in zip(panels, names, strict=False):
+        _scatter(axes, trials, name, metric)
+    for axes in panels[len(names) :]:
         axes.remove()
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=max(1, len(labels)), frameon=False)
+    _legend_below(figure, ncols=_PANELS_A_ROW)
     return figure
 
 
+def parameter_panel(trials: pd.DataFrame, name: str, metric: str) -> Figure:
+    """One searched number of `parameter_scatter` for itself; `backbone_key` says whose dots are which."""
+    figure = Figure(figsize=(3.2, 2.6), layout="constrained")
+    _scatter(figure.subplots(), trials, name, metric)
+    return figure
+
+
+def backbone_key(trials: pd.DataFrame) -> Figure:
+    """The markers of the backbones, by name."""
+    names = sorted(trials["backbone"].unique())
+    figure = Figure(figsize=(3.2, 0.3 + 0.24 * len(names)), layout="constrained")
+    dots = [
+        Line2D([], [], ls="", marker=_marker(place), color=_colour(place), label=name)
+        for place, name in enumerate(names)
+    ]
+    figure.legend(handles=dots, loc="center left", frameon=False)
+    return figure
+
+
+def _marker(place: int) -> str:
+    return _MARKERS[place % len(_MARKERS)]
+
+
+def _colour(place: int) -> str:
+    return SERIES[place % len(SERIES)]
+
+
 def _scatter(axes: Axes, trials: pd.DataFrame, name: str, metric: str) -> None:
-    for backbone, rows in trials.groupby("backbone"):
-        axes.scatter(rows[name], rows[metric], s=12 + 6 * rows["epoch"], alpha=0.7, label=str(backbone))
+    for place, (backbone, rows) in enumerate(trials.groupby("backbone")):
+        size = 12 + 6 * rows["epoch"]
+        axes.scatter(
+            rows[name], rows[metric], s=size, alpha=0.7, label=backbone, marker=_marker(place), color=_colour(place)
+        )
     axes.set(xlabel=name, ylabel=metric)
     if name == "learning_rate":
         axes.set_xscale("log")
         # matplotlib's LogLocator falls back on evenly spaced ticks, which overlap, where there are few of these
-        axes.xaxis.set_major_locator(FixedLocator([sub * 10.0**power for power in range(-8, 1) for sub in (1, 2, 5)]))
+        subs = (1, 2, 5) if trials[name].max() < 12 * trials[name].min() else (1,)
+        axes.xaxis.set_major_locator(FixedLocator([sub * 10.0**power for power in range(-8, 1) for sub in subs]))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def to_svg(figure: Figure) -> str:
-    """The figure as SVG text for a page, its text as outlines so that it needs no font."""
-    content = io.StringIO()
-    figure.savefig(content, format="svg")
-    text = content.getvalue()
-    return text[text.index("<svg") :]

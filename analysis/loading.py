@@ -200,7 +200,7 @@ class Found:
             if path.exists():
                 stored = load_object(path, "epoch", "curve")
                 rows += [{"trial": trial.number, "epoch": stored["epoch"], **point} for point in stored["curve"]]
-        return pd.DataFrame(rows)
+        return pd.DataFrame(rows, columns=None if rows else ["trial", "epoch", "tta_count", *METRICS])
 
     @cached_property
     def _folds(self) -> Folds:

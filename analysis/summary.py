@@ -59,11 +59,13 @@ def summarize(search: SearchFolder, data: ImageData, folds: Folds, wall_s: float
         "plan": plan_and_outcome(search, trials, sum(each["epochs"] for each in costs)),
         "preemptions": _preemptions(search),
         "skipped": [asdict(each) for each in data.skipped],
+        "soft_labels": data.shares is not None,
         "wall_s": round(wall_s, 1),
         "command": about["command"],
     }
     if truth is not None:
-        summary["ensemble"]["test_accuracy"] = accuracy(ensemble_test_probs(search), truth)
+        share = accuracy(ensemble_test_probs(search), truth)
+        summary["ensemble"] |= {"test_accuracy": share, "test_se": accuracy_se(share, len(truth))}
         summary["ensemble"]["fold_subsets"] = _fold_subsets(search, folds, truth)
     save_json(search.summary, summary)
     return summary

@@ -45,6 +45,12 @@ def write_stripes(root: Path, per_class: int = 8, test: int = 4, size: int = 16)
     return root
 
 
+@pytest.fixture(scope="session")
+def stripes_in() -> Callable[..., Path]:
+    """`write_stripes`, for fixtures that outlive a test."""
+    return write_stripes
+
+
 @pytest.fixture
 def stripes(tmp_path: Path) -> Path:
     """A fresh data folder of 16 labelled images and 4 to predict, in reverse order in the sample."""

@@ -41,7 +41,7 @@ def test_bad_images_are_left_out_and_listed(command: Command, more_stripes: Path
     assert [(row["image_id"], row["folder"]) for row in listed] == [row[:2] for row in rows]
     page = search.report.read_text()
     for image_id, folder, reason in rows:
-        assert f'{image_id}</td><td class="left">{folder}</td><td class="left">{reason}' in page
+        assert f'{image_id}</span></th><td class="left">{folder}</td><td class="left">{reason}' in page
     answer, sample = pd.read_csv(search.submission), pd.read_csv(more_stripes / "sample_submission.csv")
     assert answer["image_id"].tolist() == sample["image_id"].tolist()
     assert answer.set_index("image_id")["label"]["test_3.png"] == 0

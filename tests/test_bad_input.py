@@ -9,7 +9,6 @@ import re
 import shutil
 import struct
 import subprocess
-import sys
 import tempfile
 import time
 import zlib
@@ -21,7 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import analysis.report
+import analysis.report.__main__
 import cluster.session
 import predict
 import search
@@ -101,14 +100,13 @@ class Line:
     program: str = "search.py"
 
 
-def run(line: Line, patch: pytest.MonkeyPatch) -> int:
+def run(line: Line) -> int:
     """The real entry point, in this process."""
     words = [*map(str, line.words)]
     if line.program == "predict.py":
         return predict.main(words)
     if line.program == "analysis.report":
-        patch.setattr(sys, "argv", ["analysis.report", *words])
-        return analysis.report.main()
+        return analysis.report.__main__.main(words)
     return search.main(words)
 
 
@@ -618,7 +616,7 @@ def test_bad_input_is_refused_in_one_message_and_nothing_is_lost(
     capfd.readouterr()
     started = time.process_time()  # of this process: others may be at work beside it
     try:
-        code = run(line, place.patch)
+        code = run(line)
     except SystemExit as exit_:  # argparse's own way out
         code = int(str(exit_.code))
     seconds = time.process_time() - started

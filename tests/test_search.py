@@ -121,8 +121,9 @@ def test_the_report_says_how_sure_it_is(finished_search: Path) -> None:
     ensemble, best = summary["ensemble"], summary["promoted"][0]
     assert {"nested_accuracy", "nested_se"} <= set(ensemble)
     assert {"unchosen_accuracy", "unchosen_se"} <= set(best)
-    assert f"{100 * best['unchosen_accuracy']:.2f} % ± {100 * best['unchosen_se']:.2f} %" in page
-    assert "Differences are paired, image by image on fold 0" in page
+    assert f"{100 * best['unchosen_accuracy']:.2f} ± {100 * best['unchosen_se']:.2f}" in page
+    assert f'<p class="big">{100 * ensemble["nested_accuracy"]:.2f} ± {100 * ensemble["nested_se"]:.2f} %</p>' in page
+    assert f"{100 * ensemble['test_accuracy']:.2f} ± {100 * ensemble['test_se']:.2f} % on the true labels" in page
     assert "Which epochs answer" in page
     ways = analysis.load(finished_search).ways
     assert set(ways["trial"]) == {row["trial"] for row in summary["promoted"]}
@@ -149,11 +150,11 @@ def test_the_report_is_one_page_that_needs_nothing_else(finished_search: Path) -
     page = (finished_search / "report.html").read_text()
     assert not re.findall(r'(?:src|href)="(?!#|data:image/)[^"]+"', page)
     assert not re.findall(r"@import|url\((?!#)", page)
-    assert page.count("<svg") == 5
+    assert page.count("<svg") == page.count('<svg role="img" aria-label="') >= 8
     summary = load_json(finished_search / "summary.json")
     assert summary["command"].replace("&", "&amp;") in page
     for row in summary["promoted"]:
-        assert f"{100 * row['cv_accuracy']:.2f} % ± {100 * row['cv_se']:.2f} %" in page
+        assert f"{100 * row['cv_accuracy']:.2f} ± {100 * row['cv_se']:.2f}" in page
 
 
 def test_tensorboard_shows_every_trial_once(finished_search: Path) -> None:

@@ -137,7 +137,7 @@ def _check_told(cluster: Cluster, member: Member) -> None:
     assert f"trials {member} x 1.00" in told
     page = write_report(analysis.load(search.path)).read_text()
     assert "Which recipe answers in which fold" in page
-    assert f"<td>{member}</td>" in page
+    assert f'<th scope="row"><span>{member}</span></th>' in page
 
 
 def _check_predicted(cluster: Cluster, tmp_path: Path) -> None:
