@@ -4,54 +4,54 @@ from __future__ import annotations
 
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
 
-import analysis
-from analysis.ensemble import choose, ensemble_test_probs, submission
-from analysis.report import write_report
-from analysis.summary import closing_lines, summarize
-from cluster.denoising import denoise
+from cluster.errors import exit_code
 from cluster.flags import read_flags
-from cluster.folds import promote
-from cluster.identity import begin
-from cluster.plan import make_plan
-from cluster.prediction import predict_test
-from cluster.session import session
-from cluster.tuner import SearchFailed, search
-from search_spaces import InputError
-from trainables.layout import write_whole
-from trainables.replay import replay
+from cluster.space import space_of
+from search_spaces import Space
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0: done. 2: bad input, nothing was trained. 1: the search failed, or a replay differs."""
+    """Exit code 0: done. 2: bad input, nothing was trained. 1: the search failed, or a replay differs. 130: Ctrl-C."""
+    flags = read_flags(arguments)
+    return exit_code(lambda: story(flags, space_of(flags)))
+
+
+def story(flags: Namespace, space: Space) -> int:
+    """All that follows the flags. Its imports stand here: they take seconds, and flags are judged before."""
+    import analysis
+    from analysis.ensemble import choose, ensemble_test_probs, submission
+    from analysis.report import write_report
+    from analysis.summary import closing_lines, summarize
+    from cluster.denoising import denoise
+    from cluster.folds import promote
+    from cluster.identity import begin
+    from cluster.plan import make_plan
+    from cluster.prediction import predict_test
+    from cluster.session import session
+    from cluster.tuner import search
+    from trainables.layout import write_whole
+    from trainables.replay import replay
+
     started = time.monotonic()
-    try:
-        flags = read_flags(arguments)
-        if flags.replay:
-            return 1 if replay(Path(flags.replay[0]), flags.replay[1]) else 0
-        plan = make_plan(flags)
-        if plan is None:
-            return 0
-        with session(plan) as (slots, spending):
-            begin(plan)
-            trials = search(plan, slots, spending)
-            promoted = promote(plan, slots, spending, trials)
-            candidates = [*promoted, *denoise(plan, slots, spending, promoted)]
-            choose(plan.search, plan.data, plan.folds, candidates, plan.metric, plan.quiet)
-            predict_test(plan, slots, spending, promoted[0])
-            write_whole(plan.search.submission, submission(plan.data.test_ids, ensemble_test_probs(plan.search)))
-            summary = summarize(plan.search, plan.data, plan.folds, time.monotonic() - started)
-            report = write_report(analysis.load(plan.search.path))
-    except (InputError, SearchFailed) as error:
-        print(f"search.py: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InputError) else 1
-    except KeyboardInterrupt:
-        print("search.py: interrupted; the same command with --resume goes on from here", file=sys.stderr)
-        return 130
-    print(closing_lines(summary))
-    print(f"report     {report}")
+    if flags.replay:
+        return 1 if replay(*flags.replay) else 0
+    plan = make_plan(flags, space)
+    if plan is None:
+        return 0
+    with session(plan) as (slots, spending):
+        begin(plan)
+        trials = search(plan, slots, spending)
+        promoted = promote(plan, slots, spending, trials)
+        candidates = [*promoted, *denoise(plan, slots, spending, promoted)]
+        choose(plan.search, plan.data, plan.folds, candidates, plan.metric, plan.quiet)
+        predict_test(plan, slots, spending, promoted[0])
+        write_whole(plan.search.submission, submission(plan.data.test_ids, ensemble_test_probs(plan.search)))
+        summary = summarize(plan.search, plan.data, plan.folds, time.monotonic() - started)
+        report = write_report(analysis.load(plan.search.path))
+    print(f"{closing_lines(summary)}\nreport     {report}")
     return 0
 
 

@@ -11,6 +11,7 @@ import search
 from cluster.flags import read_flags
 from cluster.plan import make_plan
 from cluster.resources import Slots
+from cluster.space import space_of
 from search_spaces.loading import diary_names
 from trainables.layout import FoldFolder, load_array
 from trainables.train import train
@@ -54,7 +55,8 @@ def flags_of(name: str, leaves: Path, out: Path) -> list[str]:
 @pytest.mark.parametrize("name", diary_names())
 def test_a_family_trains_the_recipes_of_its_grid(name: str, leaves: Path, tmp_path: Path) -> None:
     """Planned as the command line plans them, and trained in this process."""
-    plan = make_plan(read_flags([*flags_of(name, leaves, tmp_path / "out"), "--quiet"]))
+    flags = read_flags([*flags_of(name, leaves, tmp_path / "out"), "--quiet"])
+    plan = make_plan(flags, space_of(flags))
     assert plan is not None
     for number, recipe in enumerate(plan.recipes()):
         folder = FoldFolder(tmp_path / str(number))

@@ -23,14 +23,14 @@ from trainables.trial import load_trial
 COMPARED = ("train_loss", *METRICS)
 
 
-def replay(out: Path, trial_name: str) -> int:
+def replay(out: str, trial_name: str) -> int:
     """Train a trial (`7` or `007`) again on fold 0, as far as the search did; returns how many epochs differ.
 
     Same means every bit, with the number of threads that the search gave the trial; on a GPU that asks for a search
     with `--deterministic`. Epochs from the first that several processes trained together on are not compared. Raises
     `InputError` where OUT has no such trial, or where the data have changed.
     """
-    search = SearchFolder(out.resolve())
+    search = SearchFolder(Path(out).resolve())
     number = int(trial_name) if trial_name.isdecimal() else -1
     if not search.search.exists() or number not in search.trial_numbers():
         raise InputError(f"--replay needs a search and the number of one of its trials; {out} has no {trial_name!r}")

@@ -16,6 +16,7 @@ from cluster.budget import Budget, Comparing, Pace, Pipeline, Remaining, makespa
 from cluster.flags import read_flags
 from cluster.plan import Plan, make_plan
 from cluster.resources import Resources, Slots
+from cluster.space import space_of
 from cluster.spending import Spending
 from search_spaces import InputError
 from trainables.durations import seconds_of
@@ -136,8 +137,9 @@ def test_what_comparing_blends_takes_is_reserved_but_for_one_member() -> None:
 
 
 def plan_with(stripes: Path, out: Path, *budget: str) -> Plan:
-    flags = ["--data", str(stripes), "--folds", "2", "--out", str(out), "--quiet", "--epochs", "6"]
-    made = make_plan(read_flags([*flags, *budget]))
+    words = ["--data", str(stripes), "--folds", "2", "--out", str(out), "--quiet", "--epochs", "6"]
+    flags = read_flags([*words, *budget])
+    made = make_plan(flags, space_of(flags))
     assert made is not None
     return made
 

@@ -7,7 +7,8 @@ import pytest
 
 from cluster.asha import rung_epochs
 from cluster.forecast import Course, Interval, Work, course, forecast
-from cluster.promotion import DIAGONAL, FULL, Promotion
+from cluster.kinds import DIAGONAL, FULL
+from cluster.promotion import Promotion
 
 RNG_SEED = 0
 WORK = Work(

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from cluster.kinds import DIAGONAL, FULL
 from cluster.outlook import Size, described, outlook
-from cluster.promotion import DIAGONAL, FULL, Promotion
+from cluster.promotion import Promotion
 from search_spaces.recipe import Recipe
 from trainables.throughput import Throughput, as_in_the_diary, cost_key
 
