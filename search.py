@@ -7,20 +7,17 @@ import time
 from argparse import Namespace
 from collections.abc import Sequence
 
-from cluster.errors import exit_code
-from cluster.flags import read_flags
-from cluster.space import space_of
+from cluster.command import run
 from search_spaces import Space
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0: done. 2: bad input, nothing was trained. 1: the search failed, or a replay differs. 130: Ctrl-C."""
-    flags = read_flags(arguments)
-    return exit_code(lambda: story(flags, space_of(flags)))
+    return run(story, arguments)
 
 
 def story(flags: Namespace, space: Space) -> int:
-    """All that follows the flags. Its imports stand here: they take seconds, and flags are judged before."""
+    """Its imports stand in it: they take seconds, and the flags are judged before."""
     import analysis
     from analysis.ensemble import choose, ensemble_test_probs, submission
     from analysis.report import write_report
