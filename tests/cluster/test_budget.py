@@ -1,7 +1,6 @@
 """What a search may cost, and when its trials must end so that what follows ends in time."""
 
 import itertools
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -295,12 +294,10 @@ def test_where_every_trial_diverges_the_budget_itself_is_the_end(stripes: Path, 
     assert spending.stop_all()
 
 
-def test_a_first_epoch_ends_no_search(stripes: Path, tmp_path: Path) -> None:
+def test_a_first_epoch_ends_no_search(stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By its pace promotion would take 6 x 30 s; by the next one's, no time at all."""
     plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "150s")
-    spending = Spending(plan, Resources(Slots(1, 1, 0.0)))
-    spending._started = time.time()  # or the age of this process would count
-    spending.open_search()
+    spending, _ = by_a_clock(monkeypatch, plan, slots=1, imports_s=0.0)  # or the age of this process would count
     report(plan, spending, 0, 1, seconds=30.0)
     assert not spending.stop_all()
     report(plan, spending, 0, 2, seconds=30.0)
