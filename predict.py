@@ -2,6 +2,8 @@
 
 python predict.py OUT --images DIR --out submission.csv [--time-limit 9h] [--images-count 15000] [--plan]
 python predict.py OUT --export BUNDLE
+
+What takes seconds to import is imported where it is used, so that `--help` and a wrong flag are answered at once.
 """
 
 from __future__ import annotations
@@ -14,27 +16,22 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
 
-from analysis.affordable import Costs, best_within, described, options
-from analysis.bundle import check_bundle, export
-from analysis.ensemble import submission
-from analysis.fold_nets import FoldNets
-from analysis.time_limit import TimeLimit
 from search_spaces import InputError
 from search_spaces.errors import shortened, together
-from trainables.answer import Counts, Nets, Partial, answer, batch_size, measure
-from trainables.backbones import check_nets
 from trainables.bar import bar
-from trainables.data.decoding import see_images
-from trainables.data.kaggle import list_images
 from trainables.disk import check_writable
 from trainables.durations import seconds_of
 from trainables.layout import SearchFolder, write_whole
-from trainables.predict import device, load_nets
-from trainables.view_means import mean_of_search
+
+if TYPE_CHECKING:
+    from analysis.fold_nets import FoldNets
+    from analysis.time_limit import TimeLimit
+    from trainables.answer import Counts, Nets
 
 _MEASURED_IMAGES = 300
 _FEWEST_BATCHES = 50
@@ -48,6 +45,9 @@ _MEASURING_SHARE, _MEASURING_S = 0.03, 60.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0: done. 2: bad input. 130: interrupted; what is predicted by then is written, and kept."""
     flags = read_flags(arguments)
+    from analysis.bundle import check_bundle, export
+    from analysis.fold_nets import FoldNets
+
     try:
         search = SearchFolder(flags.search.resolve())
         check_bundle(search)
@@ -90,6 +90,11 @@ def read_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def predict(ensemble: FoldNets, flags: argparse.Namespace) -> int:
     """Answer every image of a folder, in the order of their names."""
+    from analysis.ensemble import submission
+    from trainables.answer import Partial, answer, batch_size
+    from trainables.predict import load_nets
+    from trainables.view_means import mean_of_search
+
     limit_s = seconds_of(flags.time_limit, "--time-limit") if flags.time_limit else math.inf
     paths, readable = _checked(ensemble, flags)
     nets, workers = load_nets(ensemble.nets), _loader_workers(flags)
@@ -149,6 +154,10 @@ def _limit(
     flags: argparse.Namespace,
 ) -> TimeLimit:
     """Measure, say what each member and view costs and brings, and what the limit affords."""
+    from analysis.affordable import Costs, best_within, described, options
+    from analysis.time_limit import TimeLimit
+    from trainables.answer import measure
+
     count = max(len(paths), flags.images_count or 0)
     share = len(paths) / count
     evidence = ensemble.evidence()
@@ -175,6 +184,8 @@ def _elapsed_s() -> float:
 
 def _loader_workers(flags: argparse.Namespace) -> int:
     """Beside a GPU all cores but one read images; on a CPU the nets need them."""
+    from trainables.predict import device
+
     if flags.loader_workers is not None:
         return int(flags.loader_workers)
     return len(os.sched_getaffinity(0)) - 1 if device().type == "cuda" else 0
@@ -182,6 +193,9 @@ def _loader_workers(flags: argparse.Namespace) -> int:
 
 def _checked(ensemble: FoldNets, flags: argparse.Namespace) -> tuple[list[Path], list[Path]]:
     """All images, and those of them that can be read."""
+    from trainables.backbones import check_nets
+    from trainables.data.kaggle import list_images
+
     if flags.out and flags.out.is_dir():
         raise InputError(f"--out must be a file to write; {flags.out} is a folder")
     if flags.out:
@@ -198,6 +212,8 @@ def _checked(ensemble: FoldNets, flags: argparse.Namespace) -> tuple[list[Path],
 
 
 def _unreadable(paths: list[Path], flags: argparse.Namespace) -> dict[Path, str]:
+    from trainables.data.decoding import see_images
+
     with bar("checking images", flags.quiet) as update:
         seen = see_images(paths, update)
     bad = {path: each for path, each in zip(paths, seen, strict=True) if isinstance(each, str)}

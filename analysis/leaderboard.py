@@ -1,19 +1,23 @@
-"""Scores of a leaderboard, written down by hand beside a search, and whether CV foretells them."""
+"""Scores of a leaderboard, written down by hand beside a search, and whether CV foretells them.
+
+matplotlib and scipy are imported where they are used: most ledgers have no scores to judge or to draw.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from matplotlib.figure import Figure
 
-from analysis import evidence
-from analysis.figures import COLOURS
 from analysis.loading import ENSEMBLE, Found
 from search_spaces.errors import InputError
 from trainables.bucket import Bucket, is_bucket
 from trainables.layout import load_object, save_json
 from trainables.member import member_name
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def scores(found: Found) -> dict[str, float]:
@@ -55,6 +59,8 @@ def record(found: Found, given: Sequence[tuple[str, str]]) -> dict[str, float]:
 
 def verdict(ledger: pd.DataFrame) -> str:
     """Whether CV foretells the leaderboard, by the rows that have both."""
+    from analysis import evidence
+
     both = ledger.dropna(subset=["cv", "lb"])
     if both.empty:
         return "No leaderboard score is written down; --lb TRIAL SCORE does so."
@@ -72,6 +78,10 @@ def verdict(ledger: pd.DataFrame) -> str:
 
 def figure(ledger: pd.DataFrame) -> Figure:
     """CV ± one standard error against the leaderboard, a colour a set of folds."""
+    from matplotlib.figure import Figure
+
+    from analysis.figures import COLOURS
+
     both = ledger.dropna(subset=["cv", "lb"])
     drawing = Figure(figsize=(5.4, 4), layout="constrained")
     axes = drawing.subplots()

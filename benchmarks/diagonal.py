@@ -32,7 +32,7 @@ from analysis.ensemble.views import answers
 from analysis.summary import true_labels
 from benchmarks.ranking import mean_and_se
 from cluster.flags import command, read_flags
-from cluster.promotion import DIAGONAL, FULL
+from cluster.kinds import DIAGONAL, FULL
 from search_spaces import InputError
 from trainables.comparison import paired
 from trainables.data.folds import Folds

@@ -36,6 +36,7 @@ from benchmarks.peer_systems.work import Work
 from cluster.asha import GRACE_EPOCHS, REDUCTION_FACTOR
 from cluster.flags import read_flags
 from cluster.plan import make_plan
+from cluster.space import space_of
 from trainables.bar import bar
 from trainables.data.digits import write_digits
 from trainables.layout import save_json
@@ -52,7 +53,8 @@ def prepared(asked: argparse.Namespace, seed: int) -> dict[str, Path]:
     data, folds, recipes = folder / "data", folder / "folds.json", folder / "recipes.json"
     write_digits(data, seed)
     words = ["--data", str(data), "--out", str(folder / "none"), "--seed", str(seed), "--quiet"]
-    plan = make_plan(read_flags([*words, "--trials", str(asked.trials), "--epochs", str(asked.epochs)]))
+    flags = read_flags([*words, "--trials", str(asked.trials), "--epochs", str(asked.epochs)])
+    plan = make_plan(flags, space_of(flags))
     assert plan is not None
     plan.folds.save(folds)
     save_json(recipes, [recipe.to_dict() for recipe in plan.space.recipes(asked.trials, seed)])

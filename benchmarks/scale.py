@@ -41,6 +41,7 @@ from cluster.flags import read_flags
 from cluster.identity import begin
 from cluster.plan import make_plan
 from cluster.session import session
+from cluster.space import space_of
 from trainables.layout import SearchFolder, write_whole
 
 VARIANTS = ("plain", "ours")
@@ -97,7 +98,8 @@ def search_with_ours(asked: argparse.Namespace) -> Measured:
     words = ["--trials", str(asked.trials), "--epochs", str(asked.epochs), "--metric", "val_loss", "--quiet"]
     concurrent = str(asked.nodes * asked.slots)
     words += ["--out", str(asked.out / "ours"), "--concurrent", concurrent, "--promote", "2"]
-    plan = make_plan(read_flags(words))
+    flags = read_flags(words)
+    plan = make_plan(flags, space_of(flags))
     assert plan is not None
     with session(plan) as (slots, spending), patch.object(tuner, "run_trial", our_trial):
         begin(plan)

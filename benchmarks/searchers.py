@@ -18,7 +18,7 @@ from typing import Any
 
 import pandas as pd
 
-from cluster.flags import SEARCHERS
+from cluster.kinds import SEARCHERS
 from trainables.layout import SearchFolder, load_json
 from trainables.scores import METRICS, goodness
 from trainables.trial import load_trial

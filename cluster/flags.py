@@ -10,20 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from cluster.promotion import DIAGONAL, PROMOTIONS, Promotion
+from cluster.kinds import DIAGONAL, PROMOTIONS, SEARCHERS, TRACKERS
 from search_spaces import InputError, Space
 from search_spaces.kinds import DENOISES
 from search_spaces.recipe import TEXT_FIELDS
-from trainables import label_quality
-from trainables.bucket import is_bucket
 from trainables.layout import DENOISED_FROM
 from trainables.scores import METRICS
-
-SEARCHERS = ("random", "tpe")
-"""The default first."""
-
-TRACKERS = ("mlflow", "wandb")
-"""Names of packages, and of files in `cluster/trackers/`."""
 
 MOST_TRIALS = DENOISED_FROM // 2
 """Trials that fail are replaced, by at most as many, and all numbers must be below those of denoised trials."""
@@ -160,7 +152,7 @@ def check_numbers(flags: argparse.Namespace, space: Space) -> None:
         problems.append("--gpus-per-fold needs GPUs, and --gpus-per-trial 0 is the CPU")
     if flags.gpu_memory is not None and not 0 < flags.gpu_memory < math.inf:
         problems.append(f"--gpu-memory must be a number above 0, got {flags.gpu_memory:g}")
-    trials, promote = flags.trials or space.trials, promotion_of(flags, space).count
+    trials, promote = flags.trials or space.trials, promoted_count(flags, space)
     counted = flags.trials or space.grid or not (flags.time_budget or flags.epoch_budget)
     if counted and promote > trials:
         problems.append(f"--promote must not exceed --trials, got --promote {promote} and --trials {trials}")
@@ -173,10 +165,9 @@ def check_numbers(flags: argparse.Namespace, space: Space) -> None:
         raise InputError("The flags of a search must keep their ranges:", problems)
 
 
-def promotion_of(flags: argparse.Namespace, space: Space) -> Promotion:
-    """Who trains which folds, by the flags or else by the space."""
-    count = 1 if flags.promotion == DIAGONAL else flags.promote or space.promote
-    return Promotion(flags.promotion, count, flags.folds)
+def promoted_count(flags: argparse.Namespace, space: Space) -> int:
+    """Members of the ensemble, by the flags or else by the space; a diagonal is one, whatever its trials."""
+    return 1 if flags.promotion == DIAGONAL else flags.promote or space.promote
 
 
 def _diagonal_problems(flags: argparse.Namespace) -> Iterator[str]:
@@ -196,6 +187,9 @@ def _denoise_problems(flags: argparse.Namespace) -> Iterator[str]:
         if flags.denoise_folds:
             yield "--denoise-folds needs --denoise, the way to clean them"
         return
+    from trainables import label_quality  # here, as these two take longer to import than all flags to be read
+    from trainables.bucket import is_bucket
+
     if not label_quality.available():
         yield f"--denoise: {label_quality.MISSING}"
     if flags.time_budget or flags.epoch_budget:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cluster import several_gpus
 from cluster.board.trial_page import promoted_pages
+from cluster.errors import SearchFailed
 from cluster.failures import Attempts, note_preemption
 from cluster.plan import Plan
 from cluster.promotion import backbones, ruled_out
@@ -18,13 +18,10 @@ from cluster.ranking import keep_probs_of_the_search, rank
 from cluster.resources import Resources, Slots
 from cluster.spending import Spending
 from cluster.tasks import check_tried_again, node_died, remote, until_done
-from cluster.tuner import SearchFailed
 from trainables.bar import bar
-from trainables.data.place import DataPlace
-from trainables.layout import SearchFolder, load_array, save_json
+from trainables.layout import load_array, save_json
 from trainables.member import Member, Pair, pairs_of
-from trainables.setting import Setting
-from trainables.train import train_in_search
+from trainables.train import train_fold
 from trainables.trial import Trial, load_epochs, load_recipe
 
 
@@ -152,7 +149,7 @@ def _starter(plan: Plan, usual: Slots, wanted: Mapping[Pair, Slots]) -> Callable
 
     def start(pair: Pair) -> Any:
         cpus, gpus = wanted[pair].cpus, wanted[pair].gpus
-        return remote(_train_fold, wanted[pair]).remote(plan.place, plan.search.path, setting.on(cpus, gpus), *pair)
+        return remote(train_fold, wanted[pair]).remote(plan.place, plan.search, *pair, setting.on(cpus, gpus))
 
     return start
 
@@ -165,11 +162,6 @@ def _check_tried_again(plan: Plan, attempts: Attempts, error: Exception, pair: P
         last = float(rows["ended_at"].iloc[-1]) if len(rows) else since
         note_preemption(plan.search, *pair, len(rows), time.time() - max(since, last))
     check_tried_again(attempts, pair, error, "A fold")
-
-
-def _train_fold(place: DataPlace, out: Path, setting: Setting, number: int, fold: int) -> None:
-    for _row in train_in_search(place, SearchFolder(out), number, fold, setting):
-        pass
 
 
 def _is_trained(plan: Plan, number: int, fold: int) -> bool:

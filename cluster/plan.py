@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cluster.asha import GRACE_EPOCHS, rung_epochs
 from cluster.budget import Budget
-from cluster.flags import SEARCHERS, check_numbers, command, promotion_of, set_fields
+from cluster.flags import command, promoted_count
 from cluster.identity import check_resumed
 from cluster.out import check_out
 from cluster.preview import TRIALS_OF_A_BUDGET, measured_here, preview, resources_here
@@ -25,11 +25,10 @@ from cluster.resources import Slots, Wishes
 from cluster.snapshot import check_code, code_hash
 from cluster.store import Store, open_store
 from cluster.tracking import check_tracker
-from cluster.warm_start import check_same_folds, warmed
-from search_spaces import InputError, Space, load_space, pipeline
+from cluster.warm_start import check_same_folds
+from search_spaces import InputError, Space
 from search_spaces.errors import together
 from search_spaces.recipe import Recipe
-from trainables.backbones import has_local_weights
 from trainables.bar import bar
 from trainables.bucket import is_bucket
 from trainables.checks import check_backbones, check_divides, check_on_data, check_recipes
@@ -79,7 +78,7 @@ class Plan:
     denoise_folds: tuple[int, ...]
     resume: bool
     track: str | None
-    """The tracker that is told of every trial, one of `flags.TRACKERS`."""
+    """The tracker that is told of every trial, one of `kinds.TRACKERS`."""
     quiet: bool
     command: str
     accept_changed_code: bool
@@ -132,13 +131,13 @@ class Plan:
         ).on(slots.cpus, slots.gpus)
 
 
-def make_plan(flags: argparse.Namespace) -> Plan | None:
-    """The checked plan. None where `--plan` asked for the words only."""
+def make_plan(flags: argparse.Namespace, space: Space) -> Plan | None:
+    """The checked plan of a search in that space, `space_of(flags)`. None where `--plan` asked for the words only."""
     imports_s = time.time() - psutil.Process().create_time()
     check_code(flags.code)
     if flags.track:
         check_tracker(flags.track, flags.resume)
-    plan = _checked(flags, imports_s)
+    plan = _checked(flags, space, imports_s)
     check_resumed(plan)
     if flags.measure:
         plan = replace(plan, throughputs=measured_here(plan, resources_here(plan, flags.gpus).usual))
@@ -147,9 +146,8 @@ def make_plan(flags: argparse.Namespace) -> Plan | None:
     return None if flags.plan else plan
 
 
-def _checked(flags: argparse.Namespace, imports_s: float) -> Plan:
-    """Space and budget first, then OUT, then the data, which may take a while."""
-    space = _space(flags)
+def _checked(flags: argparse.Namespace, space: Space, imports_s: float) -> Plan:
+    """The budget first, then OUT, then the data, which may take a while."""
     budget = _budget(flags, space)
     out = flags.out or Path("runs") / f"{space.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     store = open_store(out, flags.resume)
@@ -169,7 +167,7 @@ def _checked(flags: argparse.Namespace, imports_s: float) -> Plan:
         searcher=flags.searcher,
         budget=budget,
         imports_s=imports_s,
-        promotion=promotion_of(flags, space),
+        promotion=_promotion(flags, space),
         metric=flags.metric,
         seed=flags.seed,
         weights=flags.weights.resolve() if flags.weights else None,
@@ -191,23 +189,6 @@ def _checked(flags: argparse.Namespace, imports_s: float) -> Plan:
     )
 
 
-def _space(flags: argparse.Namespace) -> Space:
-    """The space that was asked for, with all that the flags decide of its recipes."""
-    custom = {"augment": "custom", "augment_pipeline": pipeline(flags.augment)} if flags.augment else {}
-    space = load_space(flags.space)
-    if flags.warm_start:
-        space = warmed(space, flags.warm_start)
-    space = space.fixed(**{**set_fields(flags.set), **custom})
-    check_numbers(flags, space)
-    if flags.searcher != SEARCHERS[0] and space.grid:
-        raise InputError(
-            f"--searcher {flags.searcher}: the grid {space.name!r} tries every recipe; nothing is to learn"
-        )
-    if flags.weights is not None:
-        space = _space_with_weights(space, flags.weights)
-    return space.fixed(seed=flags.seed, epochs=flags.epochs or space.epochs)
-
-
 def _checked_recipes(flags: argparse.Namespace, space: Space, trials: int | None) -> list[Recipe]:
     """The first recipes of the space, as many as there will be trials, or usually are."""
     recipes = space.recipes(trials, flags.seed) if trials else list(islice(space.stream(flags.seed), space.trials))
@@ -227,10 +208,14 @@ def _check_not_denoised(recipes: Sequence[Recipe]) -> None:
         raise InputError(f"denoise must be 'none' in a space, got {', '.join(ways)}; --denoise cleans the promoted")
 
 
+def _promotion(flags: argparse.Namespace, space: Space) -> Promotion:
+    return Promotion(flags.promotion, promoted_count(flags, space), flags.folds)
+
+
 def _budget(flags: argparse.Namespace, space: Space) -> Budget:
     """What the search may cost; an epoch budget must have room for the promotion and something to choose from."""
     budget = Budget(seconds_of(flags.time_budget, "--time-budget") if flags.time_budget else None, flags.epoch_budget)
-    promotion, epochs = promotion_of(flags, space), int(space.fields["epochs"])
+    promotion, epochs = _promotion(flags, space), int(space.fields["epochs"])
     least = promotion.count * (promotion.folds * epochs + GRACE_EPOCHS)
     if budget.epochs is not None and budget.epochs < least:
         raise InputError(
@@ -239,25 +224,6 @@ def _budget(flags: argparse.Namespace, space: Space) -> Budget:
             "(--promotion, --promote, --folds, --epochs)"
         )
     return budget
-
-
-def _space_with_weights(space: Space, folder: Path) -> Space:
-    if space.fields.get("pretrained") is not True:
-        raise InputError(f"--weights: the recipes of the space {space.name!r} train from scratch and read no weights")
-    names = space.values("backbone")
-    if not folder.is_dir() or not any(has_local_weights(name, folder) for name in names):
-        wanted = ", ".join(f"{name}.safetensors" for name in names)
-        raise InputError(
-            f"--weights must be a folder that holds at least one of {wanted}; got {str(folder)!r}{_pickles(folder)}"
-        )
-    return space.keeping_backbones(lambda name: has_local_weights(name, folder))
-
-
-def _pickles(folder: Path) -> str:
-    """What there is instead, where that is weights that can run code."""
-    files = sorted(folder.iterdir()) if folder.is_dir() else [folder]
-    found = [path.name for path in files if path.suffix in (".pt", ".pth", ".bin", ".ckpt", ".pkl")]
-    return f". {', '.join(found)}: a pickle can run code when it is opened, and is not opened here" if found else ""
 
 
 def _checked_data(flags: argparse.Namespace, store: Store) -> tuple[DataPlace, ImageData, Contents]:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster.errors import SearchFailed
 from cluster.failures import Attempts, note_preemption
 from cluster.plan import Plan
 from cluster.resources import Resources, Slots
 from cluster.spending import Spending
 from cluster.tasks import check_tried_again, node_died, remote, until_done
-from cluster.tuner import SearchFailed
 from cluster.waiting import alive_nodes
 from trainables.answer import Partial, batch_size
 from trainables.bar import Update, bar

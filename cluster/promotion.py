@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
+from cluster.kinds import DIAGONAL, FULL
 from trainables.comparison import paired
 from trainables.member import Member, Pair
 from trainables.scores import Labels, Probs, goodness, goods_by_image
 from trainables.trial import Trial
-
-FULL, DIAGONAL = PROMOTIONS = ("full", "diagonal")
-"""The default first."""
 
 RULED_OUT_BEYOND = 2.58
 """Standard errors: 99 % for one comparison, since every member is looked at after every fold."""
@@ -44,7 +42,7 @@ class Promotion:
     """The rule for who trains which folds."""
 
     kind: str
-    """One of `PROMOTIONS`."""
+    """One of `kinds.PROMOTIONS`."""
     count: int
     """Members of the ensemble: of full promotion as many trials, of a diagonal one."""
     folds: int

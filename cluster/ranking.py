@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from cluster.kinds import FULL
 from cluster.plan import Plan
-from cluster.promotion import FULL, backbones, ranked, standings
+from cluster.promotion import backbones, ranked, standings
 from trainables.comparison import compare
 from trainables.layout import load_array, load_json, save_array, save_json
 from trainables.member import Member

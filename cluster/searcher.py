@@ -10,6 +10,7 @@ import optuna
 from ray.tune.search import Searcher
 
 from cluster import tpe
+from cluster.kinds import TPE
 from cluster.plan import Plan
 from cluster.resources import Resources, Slots
 from search_spaces import Recipe
@@ -110,7 +111,7 @@ class Proposals(Searcher):  # type: ignore[misc]
     def _recipe(self, number: int) -> Recipe | None:
         """Of a trial that is not begun; None where the space has no further one."""
         plan = self._plan
-        if plan.searcher == "tpe" and number >= tpe.FIRST_AT_RANDOM:
+        if plan.searcher == TPE and number >= tpe.FIRST_AT_RANDOM:
             recipe = tpe.suggested(plan.space, plan.seed, number, self._known(), plan.metric)
             if recipe is not None:
                 return recipe

@@ -11,13 +11,13 @@ from pathlib import Path
 import ray
 from ray.tune import TuneError
 
+from cluster.errors import SearchFailed
 from cluster.lock import held
 from cluster.plan import Plan
 from cluster.preflight import check_nodes, gpu_bytes_of_nodes
 from cluster.resources import Resources, resources
 from cluster.snapshot import frozen
 from cluster.spending import Spending
-from cluster.tuner import SearchFailed
 from cluster.waiting import alive_nodes
 from trainables.bucket import BucketAway
 from trainables.disk import says_no_room

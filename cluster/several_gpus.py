@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -23,7 +22,7 @@ from trainables.data.place import DataPlace
 from trainables.layout import SearchFolder
 from trainables.ranks import PATIENCE, rank_here
 from trainables.setting import Setting
-from trainables.train import train_in_search
+from trainables.train import train_fold
 
 _OF_OTHERS = re.compile(r"WorkerHealthCheck|OutOfMemoryError|gloo|NCCL|Connection (closed|reset)|Broken pipe")
 """Names and words of errors that a crash explains: of a process that died, or had no memory, and of those it left."""
@@ -34,10 +33,10 @@ def starter(plan: Plan, slots: Slots) -> Callable[[tuple[int, int]], Any]:
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     remote = ray.remote(num_cpus=0, max_retries=0, max_calls=1, scheduling_strategy=here)(_train_fold)
     setting = plan.setting(slots).on(slots.cpus // slots.processes, 1.0)
-    return lambda pair: remote.remote(plan.place, plan.search.path, setting, slots, *pair)
+    return lambda pair: remote.remote(plan.place, plan.search, setting, slots, *pair)
 
 
-def _train_fold(place: DataPlace, out: Path, setting: Setting, slots: Slots, number: int, fold: int) -> None:
+def _train_fold(place: DataPlace, search: SearchFolder, setting: Setting, slots: Slots, number: int, fold: int) -> None:
     """Raises what a task of its own would: `NodeDiedError`, `WorkerCrashedError`, or what ended the training."""
     from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
     from ray.train.torch import TorchConfig, TorchTrainer
@@ -45,7 +44,7 @@ def _train_fold(place: DataPlace, out: Path, setting: Setting, slots: Slots, num
     each = {"CPU": slots.cpus // slots.processes, "GPU": 1}
     with tempfile.TemporaryDirectory(prefix="leafsearch-") as storage:
         trainer = TorchTrainer(
-            lambda: _train_part(place, out, setting, number, fold),
+            lambda: train_fold(place, search, number, fold, setting, rank_here()),  # in each of the processes
             # Among CPUs; where there are GPUs, `rank_here` has NCCL connect them.
             torch_config=TorchConfig(backend="gloo", timeout_s=int(PATIENCE.total_seconds())),
             scaling_config=ScalingConfig(
@@ -63,12 +62,6 @@ def _train_fold(place: DataPlace, out: Path, setting: Setting, slots: Slots, num
         except TrainingFailedError as error:
             failures = getattr(error, "worker_failures", {}).values()
             raise as_of_a_task(type(error).__name__, str(error), failures) from error
-
-
-def _train_part(place: DataPlace, out: Path, setting: Setting, number: int, fold: int) -> None:
-    """In each of the processes."""
-    for _row in train_in_search(place, SearchFolder(out), number, fold, setting, rank_here()):
-        pass
 
 
 def as_of_a_task(name: str, message: str, failures: Iterable[Exception]) -> Exception:

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import ray
 
+from cluster.errors import SearchFailed
 from cluster.failures import Attempts
 from cluster.resources import Slots
 from cluster.store import Store
-from cluster.tuner import SearchFailed
 from cluster.waiting import Waiting
 
 _LOOK_EVERY_S = 1.0

@@ -12,6 +12,7 @@ from ray.tune.stopper import CombinedStopper
 
 from cluster.asha import Asha, Report, RungTable
 from cluster.board.board import Board
+from cluster.errors import SearchFailed
 from cluster.failures import SAME_CAUSE, Failures
 from cluster.housekeeping import Housekeeping
 from cluster.plan import Plan
@@ -25,10 +26,6 @@ from cluster.waiting import Waiting
 from trainables.layout import load_json
 from trainables.ray_trial import run_trial
 from trainables.trial import Trial, load_epochs, load_trials
-
-
-class SearchFailed(RuntimeError):
-    """No trial could be judged, or the search was interrupted. Nothing that was trained is lost."""
 
 
 def search(plan: Plan, slots: Resources, spending: Spending) -> list[Trial]:

@@ -13,6 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
+import predict
+import search
+
 ROOT = Path(__file__).parent.parent
 
 os.environ.pop("FORCE_COLOR", None)  # rich would take every output for a terminal
@@ -77,6 +80,21 @@ def command() -> Command:
         words = [sys.executable, *map(str, arguments)]
         env = {**os.environ, "CUDA_VISIBLE_DEVICES": "", **environment}
         return subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=timeout_s)
+
+    return run
+
+
+@pytest.fixture
+def command_here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """As `command` for search.py and predict.py, in this process, which has imported all that they need."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # for Ray's workers
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+
+    def run(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        capsys.readouterr()
+        words = [*map(str, arguments)]
+        code = {"search.py": search, "predict.py": predict}[script].main(words)
+        return subprocess.CompletedProcess([script, *words], code, *capsys.readouterr())
 
     return run
 

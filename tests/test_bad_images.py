@@ -17,7 +17,8 @@ pytestmark = pytest.mark.slow
 FLAGS = ("--trials", "1", "--epochs", "1", "--promote", "1", "--folds", "2")
 
 
-def test_bad_images_are_left_out_and_listed(command: Command, more_stripes: Path, tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("default")  # in this process, for speed: what Ray warns of is not ours
+def test_bad_images_are_left_out_and_listed(command_here: Command, more_stripes: Path, tmp_path: Path) -> None:
     (more_stripes / "train_images/train_1.png").write_bytes(b"")
     (more_stripes / "train_images/train_4.png").unlink()
     (more_stripes / "test_images/test_3.png").write_text("text")
@@ -29,7 +30,7 @@ def test_bad_images_are_left_out_and_listed(command: Command, more_stripes: Path
     flags = ("--data", more_stripes, "--out", tmp_path / "OUT", *FLAGS)
     search = SearchFolder(tmp_path / "OUT")
 
-    done = command("search.py", *flags, "--bad-images", "skip")
+    done = command_here("search.py", *flags, "--bad-images", "skip")
     assert done.returncode == 0, done.stderr
     assert "skipped    2 training and 1 test images that cannot be used" in done.stdout
     rows = [
@@ -49,13 +50,13 @@ def test_bad_images_are_left_out_and_listed(command: Command, more_stripes: Path
     np.testing.assert_allclose(load_array(search.trial(0).fold(0).test_probs)[place], [12 / 21, 9 / 21], rtol=1e-6)
     assert len(pd.read_csv(search.oof)) == 21
 
-    again = command("search.py", *flags, "--bad-images", "skip", "--resume")
+    again = command_here("search.py", *flags, "--bad-images", "skip", "--resume")
     assert again.returncode == 0, again.stderr
     assert pd.read_csv(search.submission).equals(answer)
-    replayed = command("search.py", "--replay", search.path, "0")
+    replayed = command_here("search.py", "--replay", search.path, "0")
     assert replayed.returncode == 0, replayed.stdout + replayed.stderr
 
     shutil.copy(more_stripes / "train_images/train_6.png", more_stripes / "train_images/train_4.png")
-    changed = command("search.py", *flags, "--bad-images", "skip", "--resume")
+    changed = command_here("search.py", *flags, "--bad-images", "skip", "--resume")
     assert changed.returncode == 2
     assert "labels, tables or images changed since this search began" in changed.stderr

@@ -28,6 +28,7 @@ from cluster.flags import read_flags
 from cluster.identity import begin
 from cluster.lock import held
 from cluster.plan import make_plan
+from cluster.space import space_of
 from trainables.data.images import read_image
 from trainables.data.kaggle import load_data
 from trainables.layout import SearchFolder, save_json
@@ -70,7 +71,8 @@ class Place:
 
     def begun(self) -> SearchFolder:
         """OUT of a search that began and trained nothing yet."""
-        plan = make_plan(read_flags(self.flags()))
+        words = read_flags(self.flags())
+        plan = make_plan(words, space_of(words))
         assert plan is not None
         begin(plan)
         for number, recipe in enumerate(plan.space.recipes(4, plan.seed)):
@@ -709,7 +711,8 @@ def test_what_a_resume_writes_again_may_be_torn(place: Place) -> None:
     whole = begun.folds.read_text()
     for path in (begun.folds, begun.summary, begun.promoted):
         torn(path)
-    plan = make_plan(read_flags(place.flags("--resume")))
+    words = read_flags(place.flags("--resume"))
+    plan = make_plan(words, space_of(words))
     assert plan is not None
     begin(plan)
     assert begun.folds.read_text() == whole

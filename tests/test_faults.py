@@ -39,13 +39,16 @@ SPACE = replace(SPACE, known_good=({**SPACE.known_good[0], **wild}, *SPACE.known
 """
 
 
-def test_a_trial_that_cannot_be_judged_is_replaced(command: Command, tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("default")  # in this process, for speed: what Ray warns of is not ours
+def test_a_trial_that_cannot_be_judged_is_replaced(command_here: Command, many_stripes: Path, tmp_path: Path) -> None:
+    """In small batches, so that its weights have the steps that they take to overflow."""
     (tmp_path / "wild.py").write_text(WILD)
     flags = ("--space", tmp_path / "wild.py", "--trials", "3", "--epochs", "2", "--promote", "1", "--folds", "2")
-    done = command("search.py", *flags, "--out", tmp_path / "OUT", "--quiet")
+    flags = (*flags, "--data", many_stripes, *ONE_NET, "batch_size=4")
+    done = command_here("search.py", *flags, "--out", tmp_path / "OUT", "--quiet")
     assert done.returncode == 0, done.stderr
     assert load_json(tmp_path / "OUT/summary.json")["statuses"] == {"finished": 3, "diverged": 1}
-    extended = command("search.py", *flags[:3], "5", *flags[4:], "--out", tmp_path / "OUT", "--quiet", "--resume")
+    extended = command_here("search.py", *flags[:3], "5", *flags[4:], "--out", tmp_path / "OUT", "--quiet", "--resume")
     assert extended.returncode == 0, extended.stderr
     found = load_json(tmp_path / "OUT/summary.json")
     assert found["statuses"] == {"finished": 5, "diverged": 1}
@@ -65,7 +68,10 @@ if any("default_worker" in word for word in sys.argv):
 """
 
 
-def test_one_cause_again_and_again_ends_the_search(command: Command, tmp_path: Path, stripes: Path) -> None:
+@pytest.mark.filterwarnings("default")
+def test_one_cause_again_and_again_ends_the_search(
+    command: Command, command_here: Command, tmp_path: Path, stripes: Path
+) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(BROKEN)
     flags = ("--trials", "4", "--epochs", "2", "--promote", "1", "--folds", "2", "--concurrent", "1", "--quiet")
@@ -79,6 +85,6 @@ def test_one_cause_again_and_again_ends_the_search(command: Command, tmp_path: P
     failed = [number for number in search.trial_numbers() if search.trial(number).error.exists()]
     assert failed == [0, 1, 2], "the others were not tried"
     assert search.trial(0).attempts.read_text().count("device 7 is broken") >= 2
-    mended = command("search.py", "--out", out, *flags, "--resume")
+    mended = command_here("search.py", "--out", out, *flags, "--resume")
     assert mended.returncode == 0, mended.stderr
     assert load_json(search.summary)["statuses"].get("failed") is None

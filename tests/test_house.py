@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -96,6 +97,44 @@ def test_the_four_packages_are_ours_from_any_folder() -> None:
     code = f"import {', '.join(PACKAGES)}; print(*({', '.join(PACKAGES)}), sep='\\n')"
     done = subprocess.run([sys.executable, "-c", code], cwd="/", capture_output=True, text=True, check=True)
     assert all(str(ROOT / package) in line for package, line in zip(PACKAGES, done.stdout.splitlines(), strict=True))
+
+
+SLOW_TO_IMPORT = {*HEAVY, "cleanlab", "cv2", "matplotlib", "optuna", "pandas", "pyarrow", "scipy", "sklearn"}
+STATISTICS = {"cleanlab", "matplotlib", "optuna", "sklearn"}
+
+
+def loaded_after(script: str, *words: str) -> set[str]:
+    """Top-level modules that a script holds when it ends."""
+    code = f"""
+        import atexit, runpy, sys
+        atexit.register(lambda: print(*{{name.split(".")[0] for name in sys.modules}}))
+        sys.argv = {[script, *words]!r}
+        runpy.run_path({script!r}, run_name="__main__")
+    """
+    done = subprocess.run([sys.executable, "-c", dedent(code)], cwd=ROOT, capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("line", ["search.py --help", "search.py --trials 0", "search.py --space no", "predict.py -h"])
+def test_flags_are_judged_before_anything_slow_is_imported(line: str) -> None:
+    assert not loaded_after(*line.split()) & SLOW_TO_IMPORT
+
+
+def test_the_guard_on_slow_imports_fails_where_it_should(tmp_path: Path) -> None:
+    (tmp_path / "eager.py").write_text("import json, pyarrow\n")
+    assert loaded_after(str(tmp_path / "eager.py")) & SLOW_TO_IMPORT == {"pyarrow"}
+
+
+def test_what_is_learnt_opens_without_statistics() -> None:
+    assert not loaded_by("import analysis") & {*STATISTICS, "scipy"}
+
+
+@pytest.mark.slow
+def test_a_worker_imports_what_trains_and_nothing_else() -> None:
+    loaded = loaded_by("import trainables.train")
+    assert "torch" in loaded
+    assert not loaded & {*STATISTICS, "ray", "tensorflow"}
 
 
 def test_tests_are_no_package() -> None:

@@ -54,7 +54,7 @@ def test_bad_input_is_refused(finished_search: Path, tmp_path: Path, capsys: pyt
 
 
 def test_a_bad_image_is_answered_by_the_commonest_class(
-    finished_search: Path, command: Command, tmp_path: Path
+    finished_search: Path, command_here: Command, tmp_path: Path
 ) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -62,7 +62,7 @@ def test_a_bad_image_is_answered_by_the_commonest_class(
         shutil.copy(path, photos)
     (photos / "torn.png").write_bytes(b"text")
     words = (finished_search, "--images", photos, "--out", tmp_path / "a.csv", "--bad-images", "skip")
-    done = command("predict.py", *words)
+    done = command_here("predict.py", *words)
     assert done.returncode == 0, done.stderr
     assert "torn.png is not an image" in done.stderr
     commonest = pd.read_csv(finished_search / "oof.csv")["label"].value_counts().sort_index().idxmax()
@@ -70,10 +70,12 @@ def test_a_bad_image_is_answered_by_the_commonest_class(
     assert len(answer_of(tmp_path / "a.csv")) == 6
 
 
-def test_the_plan_says_what_every_way_costs_and_brings(finished_search: Path, command: Command, tmp_path: Path) -> None:
+def test_the_plan_says_what_every_way_costs_and_brings(
+    finished_search: Path, command_here: Command, tmp_path: Path
+) -> None:
     images = finished_search / "data/test_images"
     words = ("--time-limit", "9h", "--images-count", "15000", "--plan")
-    done = command("predict.py", finished_search, "--images", images, *words)
+    done = command_here("predict.py", finished_search, "--images", images, *words)
     assert done.returncode == 0, done.stderr
     assert "to answer 15000 images" in done.stdout
     marked = re.findall(r"^\* .*( s| min|h \d\d min) +\d\.\d{4} +\d\.\d{4} +\d{3} x \d", done.stdout, re.MULTILINE)
@@ -81,15 +83,17 @@ def test_the_plan_says_what_every_way_costs_and_brings(finished_search: Path, co
     assert not list(tmp_path.iterdir())
 
 
-def test_within_a_limit_every_image_has_an_answer(finished_search: Path, command: Command, tmp_path: Path) -> None:
+def test_within_a_limit_every_image_has_an_answer(finished_search: Path, command_here: Command, tmp_path: Path) -> None:
     images, answer = finished_search / "data/test_images", tmp_path / "a.csv"
-    done = command("predict.py", finished_search, "--images", images, "--out", answer, "--time-limit", "1h")
+    done = command_here("predict.py", finished_search, "--images", images, "--out", answer, "--time-limit", "9h")
     assert done.returncode == 0, done.stderr
     assert set(answer_of(answer).index) == {path.name for path in images.iterdir()}
     assert "540 images by" in done.stdout
 
 
-def test_an_interrupted_answer_is_valid_and_goes_on(finished_search: Path, command: Command, tmp_path: Path) -> None:
+def test_an_interrupted_answer_is_valid_and_goes_on(
+    finished_search: Path, command_here: Command, tmp_path: Path
+) -> None:
     photos, answer = finished_search / "data/test_images", tmp_path / "a.csv"
     words = [finished_search, "--images", photos, "--out", answer]
     process = subprocess.Popen([sys.executable, "predict.py", *map(str, words)], cwd=ROOT, stdout=subprocess.PIPE)
@@ -102,16 +106,16 @@ def test_an_interrupted_answer_is_valid_and_goes_on(finished_search: Path, comma
     assert "the same command goes on" in said
     assert set(answer_of(answer).index) == {path.name for path in photos.iterdir()}
     assert not agreed(answer, finished_search)
-    done = command("predict.py", *words)
+    done = command_here("predict.py", *words)
     assert done.returncode == 0, done.stderr
     first = re.findall(r"^predicting: .*", done.stdout, re.MULTILINE)[0]
     assert "about" not in first, "it begins with what was predicted, which takes no time"
     assert agreed(answer, finished_search)
 
 
-def test_a_bundle_answers_alone(finished_search: Path, command: Command, tmp_path: Path) -> None:
+def test_a_bundle_answers_alone(finished_search: Path, command_here: Command, tmp_path: Path) -> None:
     bundle, answer = tmp_path / "bundle", tmp_path / "answer.csv"
-    done = command("predict.py", finished_search, "--export", bundle)
+    done = command_here("predict.py", finished_search, "--export", bundle)
     assert done.returncode == 0, done.stderr
     assert load_json(bundle / "bundle.json")["fold_hash"] == load_json(finished_search / "folds.json")["hash"]
     suffixes = {path.suffix for path in bundle.rglob("*") if path.is_file()}
@@ -133,6 +137,6 @@ def test_a_bundle_answers_alone(finished_search: Path, command: Command, tmp_pat
 
     weights = next(moved.rglob("weights.safetensors"))
     weights.write_bytes(weights.read_bytes()[:-1] + b"?")
-    torn = command("predict.py", moved, "--images", photos, "--out", answer)
+    torn = command_here("predict.py", moved, "--images", photos, "--out", answer)
     assert torn.returncode == 2
     assert f"{weights.relative_to(moved)} has changed" in torn.stderr

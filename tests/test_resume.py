@@ -80,7 +80,7 @@ def test_an_edit_in_mid_search_changes_nothing_and_a_budget_can_grow(
     out = SearchFolder(tmp_path / "OUT")
     flags = ("--data", stripes, "--out", out.path, "--epochs", "3", "--folds", "2", "--promote", "1", *SMALL)
     flags = (*flags, "--concurrent", "1")
-    edited = copy / "trainables" / "train.py"
+    edited = copy / "trainables" / "layout.py"  # which all import, and flags first
     whole = edited.read_text()
     driver = started(copy, *flags, "--epoch-budget", "14")
     for _ in while_it_runs(driver):

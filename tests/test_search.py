@@ -1,8 +1,6 @@
 """The whole command on real images: every file that it promises, what reads them, and a death in the middle."""
 
 import io
-import json
-import math
 import re
 import shutil
 from collections.abc import Callable
@@ -25,7 +23,6 @@ from trainables.member import Member, oof_pred_probs
 from trainables.scores import METRICS, accuracy
 
 ROOT = Path(__file__).parent.parent
-LEAVES = ROOT.parent / "shared" / "data"
 Command = Callable[..., CompletedProcess[str]]
 pytestmark = pytest.mark.slow
 
@@ -85,8 +82,8 @@ def test_the_submission_is_the_sample_s(finished_search: Path) -> None:
     assert answer["label"].nunique() > 5
 
 
-def test_a_trial_can_be_replayed(finished_search: Path, command: Command, tmp_path: Path) -> None:
-    same = command("search.py", "--replay", finished_search, "1")
+def test_a_trial_can_be_replayed(finished_search: Path, command_here: Command, tmp_path: Path) -> None:
+    same = command_here("search.py", "--replay", finished_search, "1")
     assert same.returncode == 0, same.stdout + same.stderr
     assert same.stdout.count("the same") == len(analysis.load(finished_search).trial_list[1].epochs)
 
@@ -96,12 +93,12 @@ def test_a_trial_can_be_replayed(finished_search: Path, command: Command, tmp_pa
     table = pd.read_csv(metrics)
     table.loc[0, "val_loss"] = np.nextafter(table.loc[0, "val_loss"], 1)
     table.to_csv(metrics, index=False)
-    changed = command("search.py", "--replay", other, "001")
+    changed = command_here("search.py", "--replay", other, "001")
     assert changed.returncode == 1
     assert "epoch 1" in changed.stdout
     assert "DIFFERS: val_loss was" in changed.stdout
 
-    absent = command("search.py", "--replay", other, "9")
+    absent = command_here("search.py", "--replay", other, "9")
     assert absent.returncode == 2
     assert "has no '9'" in absent.stderr
 
@@ -176,30 +173,45 @@ def test_tensorboard_shows_every_trial_once(finished_search: Path) -> None:
         assert {"out_of_fold/confusion", "out_of_fold/worst_images"} <= set(multiplexer.Runs()[page]["images"])
 
 
-def test_a_finished_search_is_not_begun_again(finished_search: Path, command: Command) -> None:
+def test_a_finished_search_is_not_begun_again(finished_search: Path, command_here: Command) -> None:
     flags = ("--trials", "4", "--epochs", "3", "--promote", "2", "--folds", "3")
-    fresh = command("search.py", "--out", finished_search, *flags, "--seed", "1")
+    fresh = command_here("search.py", "--out", finished_search, *flags, "--seed", "1")
     assert fresh.returncode == 2
     assert "add --resume" in fresh.stderr
-    other = command(
+    other = command_here(
         "search.py", "--out", finished_search, *flags, "--seed", "1", "--resume", "--metric", "val_accuracy"
     )
     assert other.returncode == 2
     assert "metric was 'val_robust_loss', is 'val_accuracy'" in other.stderr
 
 
-def test_adaptive_promotion_trains_no_fold_of_whom_the_earlier_ones_rule_out(command: Command, tmp_path: Path) -> None:
-    flags = ("--trials", "4", "--epochs", "3", "--promote", "4", "--folds", "3", "--adaptive", "--quiet")
-    done = command("search.py", "--out", tmp_path / "OUT", *flags)
+HOPELESS = """
+from search_spaces.digits import SPACE
+from dataclasses import replace
+
+good = {**SPACE.known_good[0], "batch_size": 4, "tta_count": 1}
+SPACE = replace(SPACE, known_good=(good, {**good, "learning_rate": 1e-8})).fixed(backbone="test_resnet", image_size=32)
+"""
+
+
+@pytest.mark.filterwarnings("default")  # in this process, for speed: what Ray warns of is not ours
+def test_adaptive_promotion_trains_no_fold_of_whom_the_earlier_ones_rule_out(
+    command_here: Command, many_stripes: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "hopeless.py").write_text(HOPELESS)
+    flags = ("--space", tmp_path / "hopeless.py", "--data", many_stripes, "--trials", "3", "--promote", "3")
+    flags = (*flags, "--epochs", "2", "--folds", "3", "--adaptive", "--quiet")
+    done = command_here("search.py", "--out", tmp_path / "OUT", *flags)
     assert done.returncode == 0, done.stderr
     search = SearchFolder(tmp_path / "OUT")
     dropped = {row["trial"]: row["after_folds"] for row in load_json(search.dropped)}
-    assert dropped, "four recipes after three epochs are far apart"
+    assert 1 in dropped, "it has learnt nothing"
+    assert 0 not in dropped
     assert set(dropped.values()) == {2}
     assert sorted([*dropped, *load_json(search.promoted)]) == search.trial_numbers()
     folds = Folds.load(search.folds)
     rows = folds.split(1)[1]
-    labels = load_data(search.digits).labels[rows]
+    labels = load_data(many_stripes).labels[rows]
     probs = {n: load_array(search.trial(n).fold(1).pred_probs) for n in search.trial_numbers()}
     assert set(ruled_out(probs, labels, METRICS[0])) == set(dropped)
     for number in search.trial_numbers():
@@ -218,20 +230,3 @@ def test_in_a_terminal_the_trials_are_a_live_table(stripes: Path, tmp_path: Path
     assert re.search(r"^  000  finished +1/1  \d\.\d{4} ± \d\.\d{4}", text, re.MULTILINE)
     assert re.search(r"^promotion, epochs +━+ 2/2", text, re.MULTILINE)
     assert "\x1b[?25h" in done.stdout.rpartition("promotion")[0], "the cursor is back after the table"
-
-
-@pytest.mark.skipif(not (LEAVES / "ibean").is_dir(), reason=f"needs real leaf photos in {LEAVES}")
-def test_real_leaves_learn_from_local_weights(command: Command, tmp_path: Path) -> None:
-    space = tmp_path / "tiny_leaves.py"
-    space.write_text("from search_spaces.leaves import SPACE\nSPACE = SPACE.fixed(image_size=64)\n")
-    flags = ("--trials", "1", "--epochs", "1", "--promote", "1", "--folds", "2", "--quiet")
-    done = command(
-        "search.py", "--space", space, "--data", LEAVES / "ibean", "--weights", LEAVES / "weights",
-        "--out", tmp_path / "OUT", *flags,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    summary = json.loads((tmp_path / "OUT/summary.json").read_text())
-    assert math.isfinite(summary["ensemble"]["oof_loss"])
-    assert "test_accuracy" not in summary["ensemble"]
-    answer = read_csv(tmp_path / "OUT/submission.csv")
-    assert answer["image_id"].tolist() == read_csv(LEAVES / "ibean/sample_submission.csv")["image_id"].tolist()

@@ -20,6 +20,7 @@ from search_spaces.errors import InputError
 from search_spaces.recipe import Recipe
 from trainables.layout import write_whole
 from trainables.losses.of_recipe import loss_of
+from trainables.weights import weights_file
 
 
 @dataclass(frozen=True)
@@ -141,14 +142,9 @@ def starting_net(recipe: Recipe, n_classes: int, weights_folder: Path | None) ->
     return net, build
 
 
-def has_local_weights(backbone: str, folder: Path) -> bool:
-    """Whether `folder` holds NAME.safetensors for the backbone."""
-    return (folder / f"{backbone}.safetensors").is_file()
-
-
 def local_weights(backbone: str, folder: Path, n_classes: int) -> tuple[Path, Build]:
     """NAME.safetensors of `folder`, built as its NAME.json (`create`, `mean`, `std`; all optional) says."""
-    file, about = folder / f"{backbone}.safetensors", folder / f"{backbone}.json"
+    file, about = weights_file(backbone, folder), folder / f"{backbone}.json"
     try:
         facts = json.loads(about.read_text()) if about.exists() else {}
         mean, std = facts.get("mean"), facts.get("std")

@@ -7,6 +7,8 @@ Northcutt, Jiang, Chuang: Confident Learning, arXiv 1911.00068, by the library c
 from __future__ import annotations
 
 import warnings
+from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,21 +16,12 @@ from numpy.typing import NDArray
 from search_spaces.errors import InputError
 from trainables.scores import Labels, Probs, fit_temperature, tempered
 
-try:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "IProgress not found")  # tqdm misses widgets in a notebook: no bar is shown
-        from cleanlab.count import estimate_joint
-        from cleanlab.filter import find_label_issues
-        from cleanlab.rank import get_label_quality_scores
-except ImportError:  # who leaves it out can do without suspicious labels
-    find_label_issues = None
-
 MISSING = "suspicious labels need the library cleanlab; `pip install cleanlab`"
 
 
 def available() -> bool:
-    """Whether the library is there."""
-    return find_label_issues is not None
+    """Whether the library is there: who leaves it out can do without suspicious labels."""
+    return find_spec("cleanlab") is not None
 
 
 def suspicious(labels: Labels, pred_probs: Probs) -> NDArray[np.bool_]:
@@ -36,16 +29,14 @@ def suspicious(labels: Labels, pred_probs: Probs) -> NDArray[np.bool_]:
 
     Suspicions, not findings. At least one row of every class is left in peace. `InputError` without cleanlab.
     """
-    _check_available()
-    flagged: NDArray[np.bool_] = find_label_issues(labels, _exact(pred_probs), n_jobs=1)
+    flagged: NDArray[np.bool_] = _cleanlab().filter.find_label_issues(labels, _exact(pred_probs), n_jobs=1)
     return flagged
 
 
 def quality(labels: Labels, pred_probs: Probs) -> NDArray[np.float64]:
     """The probability of the label as given, (N,), in [0, 1]: lower is worse (cleanlab's self-confidence)."""
-    _check_available()
-    scores: NDArray[np.float64] = get_label_quality_scores(labels, _exact(pred_probs), method="self_confidence")
-    return scores
+    scores = _cleanlab().rank.get_label_quality_scores(labels, _exact(pred_probs), method="self_confidence")
+    return np.asarray(scores, dtype=np.float64)
 
 
 def wrong_share(labels: Labels, pred_probs: Probs) -> float:
@@ -55,8 +46,7 @@ def wrong_share(labels: Labels, pred_probs: Probs) -> float:
 
 def joint(labels: Labels, pred_probs: Probs) -> NDArray[np.float64]:
     """The estimated joint of given labels, down, and true ones, across, (K, K): shares of all rows that sum to 1."""
-    _check_available()
-    shares: NDArray[np.float64] = estimate_joint(labels, _exact(pred_probs))
+    shares: NDArray[np.float64] = _cleanlab().count.estimate_joint(labels, _exact(pred_probs))
     return shares
 
 
@@ -79,6 +69,13 @@ def _exact(pred_probs: Probs) -> NDArray[np.float64]:
     return exact
 
 
-def _check_available() -> None:
+def _cleanlab() -> Any:
+    """The library. It is slow to import, and most processes judge no labels."""
     if not available():
         raise InputError(MISSING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")  # tqdm misses widgets in a notebook: no bar is shown
+        import cleanlab.count
+        import cleanlab.filter
+        import cleanlab.rank
+    return cleanlab

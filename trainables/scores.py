@@ -5,6 +5,8 @@ temperature is fitted before the likelihood is taken, so that a net is judged by
 sure it says it is (refine, then calibrate: arXiv 2501.19195). The temperature is cross-fitted: no image is scored
 with one that it helped to fit, which would flatter. `val_robust_loss` is the same with a bound on what one label can
 cost, since validation labels are wrong too; docs/score.md has why trials are compared by it.
+
+scipy is imported where it is used: the command line has `METRICS` from here, and is read before anything slow is there.
 """
 
 from __future__ import annotations
@@ -13,8 +15,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import softmax
 
 Probs = NDArray[np.floating]
 Labels = NDArray[np.integer]
@@ -73,6 +73,8 @@ def hits(pred_probs: Probs, labels: Labels) -> NDArray[np.float64]:
 
 def tempered(pred_probs: Probs, temperature: float) -> NDArray[np.float64]:
     """p^(1/T), made to sum to 1 again, (N, K): above 1 less sure, below 1 surer. The order of classes stays."""
+    from scipy.special import softmax
+
     scaled = np.log(np.maximum(np.asarray(pred_probs, dtype=np.float64), LEAST)) / temperature
     result: NDArray[np.float64] = softmax(scaled, axis=1)
     return result
@@ -80,6 +82,8 @@ def tempered(pred_probs: Probs, temperature: float) -> NDArray[np.float64]:
 
 def fit_temperature(pred_probs: Probs, labels: Labels) -> float:
     """The temperature in [0.05, 20] with the least mean `losses` on these rows; NaN where a probability is NaN."""
+    from scipy.optimize import minimize_scalar
+
     if np.isnan(pred_probs).any():
         return math.nan
     low, high = _TEMPERATURES

@@ -15,6 +15,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,7 +38,7 @@ from trainables.data.folds import Folds, make_folds
 from trainables.data.images import PlainImages, TrainingImages, batch_sizes, training_loader
 from trainables.data.kaggle import ImageData, check_data, load_data
 from trainables.data.place import DataPlace
-from trainables.data.skipped import load_skipped
+from trainables.data.skipped import Skipped, load_skipped
 from trainables.joint_steps import stepper_of
 from trainables.last_epochs import last_answer, lost_nets, renew_statistics, stir_in
 from trainables.layout import FoldFolder, SearchFolder, load_json, save_array, save_json, write_whole
@@ -164,11 +165,25 @@ def train_in_search(
         check_node(place, setting.node)
     with working_copy(search, number, fold, setting.bucket, rank) as (here, publish):
         recipe = Recipe.from_dict(load_json(here.trial(number).recipe))
-        data = load_data(place.here(), load_skipped(here.skipped))
+        data = _data(place.here(), load_skipped(here.skipped))
         known = replace(setting, micro_batches=here.micro_batches)
         for row in train(recipe, data, Folds.load(here.folds), fold, here.trial(number).fold(fold), known, rank):
             publish()
             yield row
+
+
+def train_fold(
+    place: DataPlace, search: SearchFolder, number: int, fold: int, setting: Setting, rank: Rank = ALONE
+) -> None:
+    """`train_in_search` to its end, as a task. Here, so that a worker imports nothing that only the driver needs."""
+    for _row in train_in_search(place, search, number, fold, setting, rank):
+        pass
+
+
+@lru_cache(maxsize=1)
+def _data(root: Path, skipped: tuple[Skipped, ...]) -> ImageData:
+    """Read once: a worker trains one trial after the other on the same images."""
+    return load_data(root, skipped)
 
 
 def _seen(recipe: Recipe, data: ImageData, folds: Folds, fold: int, folder: FoldFolder) -> _Seen:

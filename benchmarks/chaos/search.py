@@ -23,7 +23,7 @@ SITE = Path(__file__).parent / "site"
 _LOOK_EVERY_S = 0.05
 _PATIENCE_S = 240.0
 _IDLE_DRIVERS = 4
-_TRAININGS = ("ray::ImplicitFunc", "ray::_train_fold", "ray::predict_part")
+_TRAININGS = ("ray::ImplicitFunc", "ray::train_fold", "ray::predict_part")
 
 
 @dataclass

@@ -17,6 +17,7 @@ from cluster.identity import begin
 from cluster.plan import make_plan
 from cluster.promotion import ranked, standings
 from cluster.session import session
+from cluster.space import space_of
 from trainables.layout import SearchFolder, load_json
 from trainables.train import train_in_search
 
@@ -33,7 +34,8 @@ def main(work: Work) -> None:
     cloudpickle.register_pickle_by_value(shared)
     words = ["--trials", str(work.trials), "--epochs", str(work.epochs), "--seed", str(work.seed), "--quiet"]
     words += ["--data", str(work.data), "--out", str(work.out / "search"), "--concurrent", str(work.slots)]
-    plan = make_plan(read_flags([*words, "--metric", METRIC]))
+    flags = read_flags([*words, "--metric", METRIC])
+    plan = make_plan(flags, space_of(flags))
     assert plan is not None
     assert plan.folds.hash == load_json(work.folds)["hash"], "not the folds that the others have"
 

@@ -94,6 +94,6 @@ def test_of_many_classes_the_commonest_are_shown() -> None:
 def test_without_cleanlab_the_report_does_without(
     search: SearchFolder, data: ImageData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(label_quality, "find_label_issues", None)
+    monkeypatch.setattr(label_quality, "available", lambda: False)
     assert write_label_issues(search, data) is None
     assert not search.label_issues.exists()

@@ -16,6 +16,7 @@ from cluster.course import Limit, Work, _played, course
 from cluster.flags import read_flags
 from cluster.plan import Plan, make_plan
 from cluster.resources import Resources, Slots
+from cluster.space import space_of
 from cluster.spending import Spending
 from search_spaces import InputError
 from trainables.durations import seconds_of
@@ -136,8 +137,9 @@ def test_what_comparing_blends_takes_is_reserved_but_for_one_member() -> None:
 
 
 def plan_with(stripes: Path, out: Path, *budget: str) -> Plan:
-    flags = ["--data", str(stripes), "--folds", "2", "--out", str(out), "--quiet", "--epochs", "6"]
-    made = make_plan(read_flags([*flags, *budget]))
+    words = ["--data", str(stripes), "--folds", "2", "--out", str(out), "--quiet", "--epochs", "6"]
+    flags = read_flags([*words, *budget])
+    made = make_plan(flags, space_of(flags))
     assert made is not None
     return made
 
@@ -317,7 +319,7 @@ def test_where_every_trial_diverges_the_budget_itself_is_the_end(stripes: Path, 
 def test_a_first_epoch_ends_no_search(stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By its pace promotion would take 6 x 30 s; by the next one's, no time at all."""
     plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "150s")
-    spending, _clock = by_a_clock(monkeypatch, plan, slots=1, imports_s=0.0)
+    spending, _ = by_a_clock(monkeypatch, plan, slots=1, imports_s=0.0)  # or the age of this process would count
     report(plan, spending, 0, 1, seconds=30.0)
     assert not spending.stop_all()
     report(plan, spending, 0, 2, seconds=30.0)

@@ -22,6 +22,7 @@ from cluster.identity import begin
 from cluster.plan import Plan, make_plan
 from cluster.promotion import turns
 from cluster.resources import Resources, Slots
+from cluster.space import space_of
 from cluster.spending import Spending
 from trainables.layout import load_array, load_json, save_array, save_json, write_whole
 from trainables.member import Member, Pair, ensemble_members
@@ -80,7 +81,8 @@ class Cluster:
 def cluster(stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     """The search is over: ASHA stopped the last trial after the first of two epochs."""
     words = ["--data", stripes, "--out", tmp_path / "OUT", "--folds", "3", "--epochs", "2", "--trials", "4", "--quiet"]
-    plan = make_plan(read_flags([*map(str, words), "--promotion", "diagonal"]))
+    flags = read_flags([*map(str, words), "--promotion", "diagonal"])
+    plan = make_plan(flags, space_of(flags))
     assert plan is not None
     begin(plan)
     cluster = Cluster(plan)
@@ -148,7 +150,7 @@ def _check_predicted(cluster: Cluster, tmp_path: Path) -> None:
     expected = ensemble_test_probs(search)
     seen: list[np.ndarray] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(predict, "submission", lambda ids, probs: seen.append(probs) or submission(ids, probs))
+        patch.setattr("analysis.ensemble.submission", lambda ids, probs: seen.append(probs) or submission(ids, probs))
         words = ["--images", str(cluster.plan.data.root / "test_images"), "--out", str(tmp_path / "a.csv"), "--quiet"]
         assert predict.main([str(bundle), *words]) == 0
     order = np.argsort(cluster.plan.data.test_ids)  # predict.py answers in the order of names

@@ -9,7 +9,8 @@ from cluster.asha import rung_epochs
 from cluster.budget import Budget, Comparing
 from cluster.course import Course, Limit, Work, course
 from cluster.forecast import Interval, forecast
-from cluster.promotion import DIAGONAL, FULL, Promotion
+from cluster.kinds import DIAGONAL, FULL
+from cluster.promotion import Promotion
 
 RNG_SEED = 0
 WORK = Work(

@@ -12,6 +12,7 @@ from cluster.flags import read_flags
 from cluster.identity import begin
 from cluster.lock import held
 from cluster.plan import Plan, make_plan
+from cluster.space import space_of
 from search_spaces import InputError, Recipe
 from trainables.layout import load_json, save_json
 
@@ -21,7 +22,8 @@ def flags_of(stripes: Path, out: Path, *more: str) -> argparse.Namespace:
 
 
 def plan_of(stripes: Path, out: Path, *more: str) -> Plan:
-    plan = make_plan(flags_of(stripes, out, *more))
+    flags = flags_of(stripes, out, *more)
+    plan = make_plan(flags, space_of(flags))
     assert plan is not None
     return plan
 

@@ -9,8 +9,9 @@ import pytest
 from cluster.budget import Budget, Comparing
 from cluster.course import Limit
 from cluster.forecast import Forecast, Interval
+from cluster.kinds import DIAGONAL, FULL
 from cluster.outlook import Machines, Outlook, Size, described, outlook
-from cluster.promotion import DIAGONAL, FULL, Promotion
+from cluster.promotion import Promotion
 from search_spaces.recipe import Recipe
 from trainables.backbones import net_bytes
 from trainables.throughput import Throughput, as_in_the_diary, cost_key

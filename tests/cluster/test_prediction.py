@@ -11,11 +11,11 @@ import ray
 import torch
 
 from cluster import prediction as module
+from cluster.errors import SearchFailed
 from cluster.failures import Attempts
 from cluster.prediction import fold_nets, predict_by
 from cluster.resources import Resources, Slots, Wishes
 from cluster.store import Store, _others_write
-from cluster.tuner import SearchFailed
 from search_spaces import Recipe
 from trainables.backbones import Build, build_net, save_net
 from trainables.data.kaggle import TEST_IMAGES, ImageData, load_data

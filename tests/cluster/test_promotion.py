@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cluster.kinds import DIAGONAL, FULL
 from cluster.promotion import (
-    DIAGONAL,
-    FULL,
     RULED_OUT_BEYOND,
     Promotion,
     Standing,

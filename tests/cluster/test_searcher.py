@@ -18,6 +18,7 @@ from cluster.flags import read_flags
 from cluster.plan import Plan, make_plan
 from cluster.resources import Resources, Slots, Wishes, resources
 from cluster.searcher import Proposals
+from cluster.space import space_of
 from cluster.store import Store
 from search_spaces import Recipe, Space, load_space, space_names
 from search_spaces.ranges import Chance
@@ -30,8 +31,9 @@ ALL_ALIKE = Resources(Slots(2, 1, 0.0))
 
 @pytest.fixture
 def plan(stripes: Path, tmp_path: Path) -> Plan:
-    flags = ["--data", str(stripes), "--folds", "2", "--out", str(tmp_path / "OUT"), "--quiet", "--epochs", "3"]
-    made = make_plan(read_flags([*flags, "--trials", "4"]))
+    words = ["--data", str(stripes), "--folds", "2", "--out", str(tmp_path / "OUT"), "--quiet", "--epochs", "3"]
+    flags = read_flags([*words, "--trials", "4"])
+    made = make_plan(flags, space_of(flags))
     assert made is not None
     return made
 

@@ -10,9 +10,9 @@ import pytest
 from ray.exceptions import RaySystemError
 from ray.tune import TuneError
 
+from cluster.errors import SearchFailed
 from cluster.plan import Plan
 from cluster.session import explained
-from cluster.tuner import SearchFailed
 from trainables.layout import SearchFolder
 
 PLAN = cast(Plan, SimpleNamespace(search=SearchFolder(Path("OUT")), command="python search.py --out OUT"))

@@ -8,11 +8,11 @@ import pytest
 import ray
 
 from cluster import tasks
+from cluster.errors import SearchFailed
 from cluster.failures import ATTEMPTS_AFTER_A_CRASH, NODES_FORGIVEN, Attempts
 from cluster.resources import Slots
 from cluster.store import Store
 from cluster.tasks import check_tried_again, node_died, until_done
-from cluster.tuner import SearchFailed
 from trainables.layout import SearchFolder
 
 SLOT = Slots(2, 1, 0.0)

@@ -63,7 +63,7 @@ def test_how_many_suspicions_are_wrong_is_foretold_where_probabilities_are_true(
 
 
 def test_without_the_library_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(label_quality, "find_label_issues", None)
+    monkeypatch.setattr(label_quality, "find_spec", lambda name: None)
     assert not label_quality.available()
     with pytest.raises(InputError, match="pip install cleanlab"):
         label_quality.suspicious(np.zeros(3, np.int64), np.ones((3, 2)) / 2)

@@ -9,8 +9,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 from trainables.data import kaggle
 
@@ -30,6 +28,9 @@ def flip_labels(labels: NDArray[np.int64], share: float, n_classes: int, rng: np
 
 def write_digits(root: Path, seed: int) -> None:
     """Write the digits to `root`: the test split and the flips depend on `seed` alone."""
+    from sklearn.datasets import load_digits  # here, since it is slow to import and a worker has its data already
+    from sklearn.model_selection import train_test_split
+
     digits = load_digits()
     images = np.round(digits.images * (255.0 / 16.0)).astype(np.uint8)  # (1797, 8, 8)
     labels = digits.target.astype(np.int64)

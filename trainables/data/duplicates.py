@@ -5,6 +5,8 @@ perceptual hashes (signs of the 8 x 8 lowest DCT frequencies against their media
 their pixels correlate by at least 0.97. The hash alone confuses leaves that lie alike on the same table. On 1,263
 coffee leaves the rule finds 4 pairs, all of them the same leaf on a second photo; on 1,167 bean leaves none.
 Groups are what is connected by such pairs.
+
+scipy is imported where it is used: only the driver looks for duplicates, and it takes longer to import than all else.
 """
 
 from __future__ import annotations
@@ -16,9 +18,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.fft import dctn
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from search_spaces.errors import InputError, shortened, together
 
@@ -39,6 +38,8 @@ def thumbnail(image: Image.Image) -> NDArray[np.uint8]:
 
 def perceptual_hashes(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """(N, 32, 32) to (N,): 64 bits that a change of size, brightness or compression hardly touches."""
+    from scipy.fft import dctn
+
     frequencies = dctn(thumbnails.astype(np.float32), axes=(1, 2), norm="ortho")[:, :_LOWEST, :_LOWEST]
     lowest = frequencies.reshape(len(thumbnails), -1)
     bits = lowest > np.median(lowest, axis=1, keepdims=True)
@@ -52,6 +53,9 @@ def duplicate_groups(thumbnails: NDArray[np.uint8], digests: Sequence[bytes]) ->
     `thumbnails` (N, 32, 32), `digests` (N,) of the files' bytes. Every pair is compared, in blocks: 10 s for
     26,000 images.
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     pairs = np.concatenate([_near_pairs(thumbnails), _equal_pairs(digests)])
     count = len(digests)
     graph = coo_array((np.ones(len(pairs), dtype=bool), (pairs[:, 0], pairs[:, 1])), shape=(count, count))

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedKFold
 
 from search_spaces.errors import InputError
 from trainables.data.kaggle import ImageData, check_sources
@@ -101,6 +100,8 @@ def make_folds(
     Rows whose source is in `train_only` train but never validate. Raises `InputError` if a class has fewer groups
     than there are folds, or if there is no such source.
     """
+    from sklearn.model_selection import StratifiedKFold  # here, since it is slow to import and a worker loads its folds
+
     if count < 2:
         raise InputError(f"--folds must be at least 2, got {count}")
     groups = np.arange(len(data.labels)) if groups is None else groups
