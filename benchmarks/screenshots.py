@@ -36,10 +36,23 @@ def time_series(tab: browser.Tab, address: str, runs: str, tags: str, path: Path
     tab.until("everywhere('runs-data-table mat-checkbox input').length > 1")
     tab.ask("everywhere('runs-data-table mat-checkbox input').filter(b => !b.checked).slice(0, 1).map(b => b.click())")
     tab.until("everywhere('card-view').length > 0")
-    for button in ("Close side pane", "Toggle actual image size"):
-        tab.ask(f"everywhere('button[aria-label=\"{button}\"]').forEach(button => button.click())")
     tab.until("everywhere('card-view mat-spinner').length == 0")
+    for button in ("Close side pane", "Toggle actual image size"):
+        time.sleep(_DRAWN_S)
+        tab.ask(f"everywhere('button[aria-label=\"{button}\"]').forEach(button => button.click())")
     time.sleep(_DRAWN_S)
+    tab.picture(path)
+
+
+def error_bands(tab: browser.Tab, address: str, runs: str, path: Path) -> None:
+    """Metrics between one standard error less and one more."""
+    tab.open(f"{address}/?runFilter={runs}#custom_scalars")
+    tab.until("everywhere('#toggle-all').length > 0")
+    tab.ask(f"everywhere('tf-multi-checkbox').forEach(list => {{ list.regex = '{runs}' }})")
+    time.sleep(_DRAWN_S)
+    tab.ask("everywhere('#toggle-all').forEach(button => button.click())")
+    tab.until("everywhere('tf-custom-scalar-margin-chart-card').length > 0")
+    time.sleep(3 * _DRAWN_S)
     tab.picture(path)
 
 
@@ -54,11 +67,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     search = SearchFolder(flags.out)
     best = Member.of(load_json(search.promoted)[0], 1).trials[0]
-    with browser.tensorboard(search.path) as address, browser.tab(1500, 800) as tab:
+    with browser.tensorboard(search.path) as address, browser.tab(1900, 900) as tab:
         hparams(tab, address, flags.to / "tensorboard_hparams.png")
         time_series(tab, address, "fold0", "validation/", flags.to / "tensorboard_curves.png")
-        time_series(tab, address, "search", "best_so_far|rungs", flags.to / "tensorboard_search.png")
+        time_series(tab, address, "search", "best_|rungs", flags.to / "tensorboard_search.png")
         time_series(tab, address, f"{best:03d}$", "out_of_fold", flags.to / "tensorboard_images.png")
+        error_bands(tab, address, f"{best:03d}/", flags.to / "tensorboard_bands.png")
     return 0
 
 
