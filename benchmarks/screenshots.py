@@ -49,12 +49,11 @@ def error_bands(tab: browser.Tab, address: str, runs: str, path: Path) -> None:
     tab.picture(path)
 
 
-def images(tab: browser.Tab, address: str, runs: str, tags: str, path: Path) -> None:
-    """The pictures of the runs and the tags that match, as large as they are."""
+def images(tab: browser.Tab, address: str, runs: str, path: Path) -> None:
+    """The first pictures of the runs that match, as large as they are."""
     tab.call("Emulation.setDeviceMetricsOverride", width=2060, height=1080, deviceScaleFactor=1, mobile=False)
     tab.open(f"{address}/#images")
     _tick(tab, runs)
-    tab.ask(f"everywhere('tf-tag-filterer').forEach(filter => {{ filter.tagFilter = '{tags}' }})")
     tab.until("everywhere('tf-image-loader').length > 0")
     tab.ask("everywhere('paper-checkbox').filter(b => b.textContent.includes('actual image size')).map(b => b.click())")
     time.sleep(_DRAWN_S)
@@ -86,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
         hparams(tab, address, flags.to / "tensorboard_hparams.png")
         time_series(tab, address, "fold0", "validation/", flags.to / "tensorboard_curves.png")
         time_series(tab, address, "search", "best_|rungs", flags.to / "tensorboard_search.png")
-        images(tab, address, f"{best:03d}$", "out_of_fold", flags.to / "tensorboard_images.png")
+        images(tab, address, f"{best:03d}$", flags.to / "tensorboard_images.png")
         error_bands(tab, address, f"{best:03d}/", flags.to / "tensorboard_bands.png")
     return 0
 
