@@ -14,33 +14,60 @@ from benchmarks import browser
 from trainables.layout import SearchFolder, load_json
 from trainables.member import Member
 
-_DRAWN_S = 3.0
+_DRAWN_S = 8.0
 """From the moment that all is there until charts have ceased to move."""
-
-_TICKS = "everywhere('.hparam-checkbox, .metric-checkbox')"
 
 
 def hparams(tab: browser.Tab, address: str, path: Path) -> None:
-    """The table with every column ticked."""
+    """The table, as TensorBoard ticks its columns at first, in a window that is wide enough for them."""
+    tab.call("Emulation.setDeviceMetricsOverride", width=2300, height=800, deviceScaleFactor=1, mobile=False)
     tab.open(f"{address}/#hparams")
-    tab.until(f"{_TICKS}.length > 0")
-    tab.ask(f"{_TICKS}.filter(box => !box.checked).forEach(box => box.click())")
-    tab.until(f"everywhere('vaadin-grid-cell-content').length > 2 * {_TICKS}.length")
+    tab.until("everywhere('vaadin-grid-cell-content').length > 20")
     time.sleep(_DRAWN_S)
     tab.picture(path)
+    tab.call("Emulation.clearDeviceMetricsOverride")
 
 
 def time_series(tab: browser.Tab, address: str, runs: str, tags: str, path: Path) -> None:
-    """Curves and images of the runs and the tags that match, all runs ticked."""
+    """Curves of the runs and the tags that match, all runs ticked."""
     tab.open(f"{address}/?runFilter={runs}&tagFilter={tags}&smoothing=0#timeseries")
     tab.until("everywhere('runs-data-table mat-checkbox input').length > 1")
     tab.ask("everywhere('runs-data-table mat-checkbox input').filter(b => !b.checked).slice(0, 1).map(b => b.click())")
     tab.until("everywhere('card-view').length > 0")
-    for button in ("Close side pane", "Toggle actual image size"):
-        tab.ask(f"everywhere('button[aria-label=\"{button}\"]').forEach(button => button.click())")
     tab.until("everywhere('card-view mat-spinner').length == 0")
+    tab.ask("everywhere('button[aria-label=\"Close side pane\"]').forEach(button => button.click())")
     time.sleep(_DRAWN_S)
     tab.picture(path)
+
+
+def error_bands(tab: browser.Tab, address: str, runs: str, path: Path) -> None:
+    """Metrics between one standard error less and one more."""
+    tab.open(f"{address}/#custom_scalars")
+    _tick(tab, runs)
+    tab.until("everywhere('tf-custom-scalar-margin-chart-card').length > 0")
+    time.sleep(_DRAWN_S)
+    tab.picture(path)
+
+
+def images(tab: browser.Tab, address: str, runs: str, path: Path) -> None:
+    """The first pictures of the runs that match, as large as they are."""
+    tab.call("Emulation.setDeviceMetricsOverride", width=2060, height=1080, deviceScaleFactor=1, mobile=False)
+    tab.open(f"{address}/#images")
+    _tick(tab, runs)
+    tab.until("everywhere('tf-image-loader').length > 0")
+    tab.ask("everywhere('paper-checkbox').filter(b => b.textContent.includes('actual image size')).map(b => b.click())")
+    time.sleep(_DRAWN_S)
+    tab.picture(path)
+    tab.call("Emulation.clearDeviceMetricsOverride")
+
+
+def _tick(tab: browser.Tab, runs: str) -> None:
+    """Only the runs that match, on a page of the older kind; some of them are ticked at first, or none."""
+    boxes = "everywhere('tf-multi-checkbox').flatMap(list => everywhere('paper-checkbox', list.shadowRoot))"
+    tab.until(f"everywhere('#toggle-all').length > 0 && {boxes}.length > 0")
+    tab.ask(f"everywhere('tf-multi-checkbox').forEach(list => {{ list.regex = '{runs}' }})")
+    time.sleep(_DRAWN_S)
+    tab.ask(f"{boxes}.every(b => !b.checked) && everywhere('#toggle-all').forEach(button => button.click())")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -54,11 +81,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     search = SearchFolder(flags.out)
     best = Member.of(load_json(search.promoted)[0], 1).trials[0]
-    with browser.tensorboard(search.path) as address, browser.tab(1500, 800) as tab:
+    with browser.tensorboard(search.path) as address, browser.tab(1500, 900) as tab:
         hparams(tab, address, flags.to / "tensorboard_hparams.png")
         time_series(tab, address, "fold0", "validation/", flags.to / "tensorboard_curves.png")
-        time_series(tab, address, "search", "best_so_far|rungs", flags.to / "tensorboard_search.png")
-        time_series(tab, address, f"{best:03d}$", "out_of_fold", flags.to / "tensorboard_images.png")
+        time_series(tab, address, "search", "best_|rungs", flags.to / "tensorboard_search.png")
+        images(tab, address, f"{best:03d}$", flags.to / "tensorboard_images.png")
+        error_bands(tab, address, f"{best:03d}/", flags.to / "tensorboard_bands.png")
     return 0
 
 

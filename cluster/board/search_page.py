@@ -40,10 +40,10 @@ class SearchPage:
         for trial in trials:
             rows += trial.epochs.to_dict("records")[self._seen.get(trial.number, 0) :]
             self._seen[trial.number] = self._reached[trial.number] = trial.epoch
-        metric = self._plan.metric
+        group = f"best_{self._plan.metric}"  # cards that are side by side cut a long name
         for point in self._best.add(rows):
-            self._writer.add_scalar(f"best_so_far/{metric}_by_epochs", point.best, point.epochs)
-            self._writer.add_scalar(f"best_so_far/{metric}_by_hours_x1000", point.best, round(HOUR_STEPS * point.hours))
+            self._writer.add_scalar(f"{group}/by_epochs", point.best, point.epochs)
+            self._writer.add_scalar(f"{group}/by_hours_x1000", point.best, round(HOUR_STEPS * point.hours))
         self._writer.flush()
         self._show_rungs()
 

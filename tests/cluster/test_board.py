@@ -182,10 +182,10 @@ def test_metrics_are_of_the_best_epoch_and_grow_while_it_trains(plan: Plan, aske
 def test_the_search_has_its_own_page(plan: Plan) -> None:
     Board(plan).look()
     events = read(plan.search)
-    points = events.Scalars("search", "best_so_far/val_nll_by_epochs")
+    points = events.Scalars("search", "best_val_nll/by_epochs")
     assert [point.step for point in points] == list(range(1, 9))
     assert [point.value for point in points] == sorted((point.value for point in points), reverse=True)
-    hours = events.Scalars("search", "best_so_far/val_nll_by_hours_x1000")
+    hours = events.Scalars("search", "best_val_nll/by_hours_x1000")
     assert [point.step for point in hours] == [10, 10, 20, 20, 30, 40, 50, 60], "36 s are a hundredth of an hour"
     assert [(point.step, point.value) for point in events.Scalars("search/rungs", "rungs/trials_alive")] == [
         (2, 2),
@@ -199,7 +199,7 @@ def test_the_next_driver_repeats_nothing(plan: Plan, asked: Asked) -> None:
     Board(plan).close()
     events = read(plan.search)
     assert [point.step for point in events.Scalars("trials/001", "best/epoch")] == list(range(1, 7))
-    assert [point.step for point in events.Scalars("search", "best_so_far/val_nll_by_epochs")] == list(range(1, 11))
+    assert [point.step for point in events.Scalars("search", "best_val_nll/by_epochs")] == list(range(1, 11))
     assert [(point.step, point.value) for point in events.Scalars("search/rungs", "rungs/trials_alive")] == [
         (2, 3),
         (6, 1),
