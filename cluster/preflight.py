@@ -22,8 +22,16 @@ from trainables.node import NodeFacts, differences, facts, gpu_bytes
 _PATIENCE_S = 300
 """Until a node answers: it may have to fetch and unpack the code first."""
 
+_FILES_A_SECOND = 3_000
+"""That a bucket, or a share, hands out to all nodes together: S3 promises 5,500 reads for a folder of one name."""
 
-def check_nodes(store: Store, data: DataPlace, wanted: NodeFacts) -> None:
+
+def patience_s(nodes: int, images: int) -> float:
+    """Until the last of so many nodes answers: all of them fetch the images, or list them, at the same time."""
+    return _PATIENCE_S + nodes * images / _FILES_A_SECOND
+
+
+def check_nodes(store: Store, data: DataPlace, wanted: NodeFacts, images: int) -> None:
     """Refuse a cluster where a node has other libraries or data than the driver, or does not share its OUT.
 
     Each node reads what the driver wrote to OUT, and the driver what each node wrote. Leaves nothing behind.
@@ -37,11 +45,12 @@ def check_nodes(store: Store, data: DataPlace, wanted: NodeFacts) -> None:
         token = _Token(Path(folder), secrets.token_hex(), store.bucket)
         (token.folder / "token").write_text(token.text)
         asked = {node: _asked(node).remote(token.folder, data, node, store.bucket) for node in others}
-        ray.wait(list(asked.values()), num_returns=len(asked), timeout=_PATIENCE_S)
+        patient_s = patience_s(len(asked), images)
+        ray.wait(list(asked.values()), num_returns=len(asked), timeout=patient_s)
         problems = [
             f"{others[node]['NodeManagerAddress']}: {problem}"
             for node, task in asked.items()
-            for problem in _problems(task, node, token, data, wanted)
+            for problem in _problems(task, node, token, data, wanted, patient_s)
         ]
     if problems:
         raise InputError("Every node must have what the trials need; here:", problems)
@@ -92,12 +101,14 @@ def _look_around(folder: Path, data: DataPlace, node: str, bucket: Bucket | None
     return facts(data), token
 
 
-def _problems(task: Any, node: str, token: _Token, data: DataPlace, wanted: NodeFacts) -> Iterator[str]:
+def _problems(
+    task: Any, node: str, token: _Token, data: DataPlace, wanted: NodeFacts, patient_s: float
+) -> Iterator[str]:
     """What one node lacks. One that is gone again meanwhile lacks nothing: no trial will run on it."""
     try:
         found, read = ray.get(task, timeout=0)
     except ray.exceptions.GetTimeoutError:
-        yield f"no answer within {_PATIENCE_S} s"
+        yield f"no answer within {patient_s:.0f} s"
         return
     except (ray.exceptions.NodeDiedError, ray.exceptions.TaskUnschedulableError):
         return

@@ -29,8 +29,8 @@ def rank(plan: Plan, trials: list[Trial]) -> dict[int, int]:
     promoted = {n for member in plan.promotion.members(epochs, backbones(trials)) for n in member.trials}
     if further or promoted != {row["trial"] for row in rows if row["promoted"]}:
         labels = plan.data.labels[plan.folds.split(0)[1]]
-        probs = {n: load_array(plan.search.trial(n).fold(0).judged_probs) for n in epochs}
-        goods = {n: goods_by_image(plan.metric, each, labels) for n, each in probs.items()}
+        folds = {number: plan.search.trial(number).fold(0) for number in epochs}
+        goods = {n: goods_by_image(plan.metric, load_array(fold.judged_probs), labels) for n, fold in folds.items()}
         rows = compare([*epochs], epochs, goods, promoted)
         save_json(plan.search.standings, rows)
     for row in rows:

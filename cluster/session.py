@@ -51,7 +51,8 @@ def session(plan: Plan) -> Iterator[tuple[Resources, Spending]]:
                 runtime_env={"working_dir": str(code), "env_vars": _PATIENCE},
             )
         try:
-            check_nodes(plan.store, plan.place, plan.node)
+            images = len(plan.data.image_ids) + len(plan.data.test_ids)
+            check_nodes(plan.store, plan.place, plan.node, images)
             found = _resources(plan)
             yield found, Spending(plan, found)
         finally:

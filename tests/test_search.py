@@ -74,6 +74,12 @@ def test_fold_zero_is_reused_and_the_losers_weights_are_gone(finished_search: Pa
         assert trial.epoch == (stopped_at or 3)
 
 
+def test_what_is_left_on_disk_is_within_what_the_plan_said(finished_search: Path) -> None:
+    search = SearchFolder(finished_search)
+    left = sum(path.stat().st_size for path in search.trials.rglob("*") if path.is_file())
+    assert left <= load_json(search.forecast)["disk_bytes"] < 20 * left
+
+
 def test_the_submission_is_the_sample_s(finished_search: Path) -> None:
     sample, answer = (read_csv(finished_search / name) for name in ("data/sample_submission.csv", "submission.csv"))
     assert list(answer.columns) == list(sample.columns)

@@ -212,6 +212,8 @@ def test_a_whole_search_denoises(command: Callable[..., CompletedProcess[str]], 
     assert len(analysis.load(search.path).label_issues) == summary["label_issues"]["count"] > 0
     assert summary["statuses"] and sum(summary["statuses"].values()) == 2
     plain, cleaned = search.trial(row["origin"]), search.trial(row["trial"])
+    left = sum(path.stat().st_size for path in search.trials.rglob("*") if path.is_file())
+    assert left <= load_json(search.forecast)["disk_bytes"]
     assert plain.fold(0).weights.read_bytes() == cleaned.fold(0).weights.read_bytes()
     assert plain.fold(1).weights.read_bytes() != cleaned.fold(1).weights.read_bytes()
     probs = oof_pred_probs(search, Member.of(row["trial"], 2), Folds.load(search.folds))

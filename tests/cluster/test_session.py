@@ -12,6 +12,7 @@ from ray.tune import TuneError
 
 from cluster.errors import SearchFailed
 from cluster.plan import Plan
+from cluster.preflight import patience_s
 from cluster.session import explained
 from trainables.layout import SearchFolder
 
@@ -41,3 +42,9 @@ def test_other_errors_stay_what_they_are(error: Exception) -> None:
 def test_ray_s_own_failures_end_the_search() -> None:
     with pytest.raises(SearchFailed, match=r"--resume goes on.* it is gone"), explained(PLAN):
         raise RaySystemError("it is gone")
+
+
+def test_many_nodes_that_fetch_many_images_are_waited_for() -> None:
+    assert 300 < patience_s(nodes=3, images=1797) < 302
+    hour, reads_s = 3600, 1000 * 21_397 / 5500
+    assert 1.5 * reads_s < patience_s(nodes=1000, images=21_397) < 2.1 * hour
