@@ -11,6 +11,7 @@ from cluster.flags import read_flags
 from cluster.plan import Plan, make_plan
 from cluster.preview import outlook_of, write_forecast
 from cluster.resources import Resources, Slots, Wishes
+from cluster.space import space_of
 from trainables.data.place import DataPlace
 from trainables.layout import load_json
 from trainables.node import NodeFacts, facts
@@ -24,7 +25,8 @@ Planned = Callable[..., Plan]
 def planned(stripes: Path, tmp_path: Path) -> Planned:
     def make(*words: str) -> Plan:
         flags = ["--data", str(stripes), "--folds", "2", "--epochs", "6", "--out", str(tmp_path / "OUT"), "--quiet"]
-        made = make_plan(read_flags([*flags, *words]))
+        asked = read_flags([*flags, *words])
+        made = make_plan(asked, space_of(asked))
         assert made is not None
         return made
 
