@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -68,10 +69,10 @@ def load_trial(search: SearchFolder, number: int) -> Trial:
     return _load(search, number, _ended(search))
 
 
-def load_trials(search: SearchFolder) -> list[Trial]:
-    """All trials of a search, by number."""
+def load_trials(search: SearchFolder, numbers: Iterable[int] | None = None) -> list[Trial]:
+    """These trials of a search, or all, by number."""
     ended = _ended(search)
-    return [_load(search, number, ended) for number in search.trial_numbers()]
+    return [_load(search, number, ended) for number in (search.trial_numbers() if numbers is None else numbers)]
 
 
 Ended = dict[str, dict[str, int]]

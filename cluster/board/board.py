@@ -12,9 +12,10 @@ from cluster.board.search_page import SearchPage
 from cluster.board.trial_page import ENDED, TrialPage
 from cluster.plan import Plan
 from cluster.promotion import ranked, standings
-from trainables.trial import Trial, load_trial
+from trainables.trial import Trial, load_trials
 
-_LOOK_EVERY_S = 2.0
+_LOOK_EVERY_S = 10.0
+"""A look reads the folders of the trials that run; TensorBoard itself asks for what is new every 30 s or so."""
 
 
 class Board(Callback):  # type: ignore[misc]
@@ -39,7 +40,7 @@ class Board(Callback):  # type: ignore[misc]
     def look(self) -> None:
         """Show what is new."""
         going_on = [number for number in self._plan.search.trial_numbers() if not self._has_ended(number)]
-        fresh = [load_trial(self._plan.search, number) for number in going_on]
+        fresh = load_trials(self._plan.search, going_on)
         self._trials |= {trial.number: trial for trial in fresh}
         judged = standings([*self._trials.values()], self._plan.metric)
         leader = next(iter(ranked(judged)), None)
