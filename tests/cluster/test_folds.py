@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -23,7 +24,11 @@ def kept(lacking: list[Pair], ended: Callable[[list[Member]], bool]) -> list[Pai
                 left.remove(pair)
         stayed.extend(left)
 
-    with patch.object(folds, "_run", run), patch.object(folds, "_is_trained", lambda _p, *pair: pair not in lacking):
+    with (
+        patch.object(folds, "_run", run),
+        patch.object(folds, "_is_trained", lambda _plan, *pair: pair not in lacking),
+        patch.object(folds, "promoted_pages", lambda *_: nullcontext(lambda: None)),
+    ):
         folds.train_folds(plan, SimpleNamespace(of_folds=None), spending, [FIRST, SECOND], range(2), "")  # type: ignore[arg-type]
     return stayed
 
