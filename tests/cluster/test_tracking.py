@@ -16,7 +16,6 @@ from urllib.request import urlopen
 
 import pandas as pd
 import pytest
-import ray
 from ray.air.integrations import wandb as ray_wandb
 
 from cluster import tracking
@@ -316,27 +315,6 @@ def test_wandb_gets_runs_that_a_later_driver_goes_on_with(
     results = [content["training_iteration"] for kind, content in put["trial_000"] if kind.name == "RESULT"]
     assert results == [1, 2, 3, 4]
     assert [kind.name for kind, _ in put["trial_000"]][-1] == "END"
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(find_spec("wandb") is None, reason="needs Weights & Biases: pip install wandb")
-def test_wandb_keeps_runs_of_an_account_that_is_offline(search: SearchFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cluster.trackers import wandb
-
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    check_tracker("wandb", resume=False)
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
-    try:
-        driver = Driver(search, wandb.logger("digits", "runs/digits"), tracker="wandb")
-        driver.trial(0, 1, 4)
-        driver.complete(0)
-        driver.end()
-        assert not driver.tracking._away
-    finally:
-        ray.shutdown()
-    name = f"{load_json(search.tracking)['id']}-trial_000"
-    (kept,) = search.ray.glob(f"wandb/offline-run-*-{name}/run-{name}.wandb")
-    assert b"val_robust_loss" in kept.read_bytes()
 
 
 # MLflow, in front of a real server on the loopback.
