@@ -57,6 +57,7 @@ class Board(Callback):  # type: ignore[misc]
         """Of those that have ended, the best so far has pictures; it is always one that has just ended."""
         page = self._open.pop(trial.number, None) or TrialPage(self._plan, trial.number)
         page.show(trial)
+        page.show_folds()  # of an earlier driver's promotion, which this one's page stands in for
         if draw:
             page.draw_fold_0()
         if trial.status in ENDED:
