@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from ray import cloudpickle, tune
+from ray import cloudpickle
 
 from benchmarks.peer_systems import work as shared
-from benchmarks.peer_systems.work import METRIC, Work
+from benchmarks.peer_systems.work import METRIC, Row, Work
 from cluster import tuner
 from cluster.flags import read_flags
 from cluster.identity import begin
@@ -18,16 +19,21 @@ from cluster.plan import make_plan
 from cluster.promotion import ranked, standings
 from cluster.session import session
 from cluster.space import space_of
+from trainables import ray_trial
 from trainables.layout import SearchFolder, load_json
 from trainables.train import train_in_search
 
 
 def run_trial_noting(config: dict[str, Any], *, data: Any, out: Path, setting: Any, work: Work) -> None:
-    """`trainables.ray_trial.run_trial`, with every epoch noted as the others' are."""
-    here = setting.on(config["cpus"], config["gpus"])
-    for row in train_in_search(data, SearchFolder(out), config["trial"], 0, here):
-        work.note(config["trial"], SearchFolder(out).trial(config["trial"]).fold(0), row)
-        tune.report(row)
+    """`run_trial`, with every epoch noted as the others' are."""
+
+    def noted(place: Any, search: SearchFolder, number: int, fold: int, here: Any) -> Iterator[Row]:
+        for row in train_in_search(place, search, number, fold, here):
+            work.note(number, search.trial(number).fold(fold), row)
+            yield row
+
+    with patch.object(ray_trial, "train_in_search", noted):
+        ray_trial.run_trial(config, data=data, out=out, setting=setting)
 
 
 def main(work: Work) -> None:
