@@ -42,18 +42,23 @@ from cluster.identity import begin
 from cluster.plan import make_plan
 from cluster.session import session
 from cluster.space import space_of
-from trainables.layout import SearchFolder, write_whole
+from trainables.data.folds import Folds
+from trainables.layout import SearchFolder, save_array, write_whole
+from trainables.scores import METRICS
 
 VARIANTS = ("plain", "ours")
+DIGITS = 10
 Measured = dict[str, float]
 
 
 def curve(number: int, epochs: int) -> Iterator[dict[str, Any]]:
-    """What a trial reports: a loss that falls, to a level of its own."""
+    """What a trial reports: a loss that falls, to a level of its own, under the name of every metric, with its error."""
     rng = np.random.default_rng(number)
     level = rng.random()
     for epoch in range(1, epochs + 1):
-        yield {"epoch": epoch, "val_loss": float(level + 1 / epoch + 0.05 * rng.random()), "diverged": False}
+        loss = float(level + 1 / epoch + 0.05 * rng.random())
+        scores = {name: value for metric in METRICS for name, value in ((metric, loss), (f"{metric}_se", 0.01))}
+        yield {"epoch": epoch, "seconds": 0.0, "diverged": False, **scores}
 
 
 def plain_trial(config: dict[str, Any], *, epochs: int) -> None:
@@ -62,14 +67,15 @@ def plain_trial(config: dict[str, Any], *, epochs: int) -> None:
 
 
 def our_trial(config: dict[str, Any], *, data: Any, out: Path, setting: Any) -> None:
-    """In place of `run_trial`: the rows go to `metrics.csv`, as a training's do."""
+    """In place of `run_trial`: the rows go to `metrics.csv`, as a training's do, and some predictions beside them."""
     folder = SearchFolder(out).trial(config["trial"]).fold(0)
     epochs = json.loads(SearchFolder(out).trial(config["trial"]).recipe.read_text())["epochs"]
+    save_array(folder.pred_probs, np.full((len(Folds.load(SearchFolder(out).folds).split(0)[1]), DIGITS), 1 / DIGITS))
     rows = []
     for row in curve(config["trial"], epochs):
-        rows.append({**row, "seconds": 0.0, "score_s": 0.0, "ended_at": time.time()})
+        rows.append({**row, "score_s": 0.0, "ended_at": time.time()})
         write_whole(folder.metrics, pd.DataFrame(rows).to_csv(index=False))
-        tune.report(rows[-1])
+        tune.report(row)
 
 
 def search_plainly(asked: argparse.Namespace) -> Measured:
