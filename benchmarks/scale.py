@@ -52,7 +52,7 @@ Measured = dict[str, float]
 
 
 def curve(number: int, epochs: int) -> Iterator[dict[str, Any]]:
-    """What a trial reports: a loss that falls, to a level of its own, under the name of every metric, with its error."""
+    """What a trial reports: a loss that falls, under the name of every metric, with errors."""
     rng = np.random.default_rng(number)
     level = rng.random()
     for epoch in range(1, epochs + 1):
