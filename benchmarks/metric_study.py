@@ -36,7 +36,7 @@ from trainables.data import kaggle
 from trainables.data.digits import write_digits
 from trainables.data.duplicates import duplicate_groups
 from trainables.data.folds import Folds, make_folds
-from trainables.data.images import read_image
+from trainables.data.pixels import read_image
 from trainables.layout import FoldFolder, load_array, load_json, save_array, save_json, write_whole
 from trainables.predict import predict_images
 from trainables.setting import Setting

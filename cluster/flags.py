@@ -17,6 +17,9 @@ from search_spaces.recipe import TEXT_FIELDS
 from trainables.layout import DENOISED_FROM
 from trainables.scores import METRICS
 
+CACHE_GB = 10.0
+"""About 7,000 photos of 800 x 600 px."""
+
 MOST_TRIALS = DENOISED_FROM // 2
 """Trials that fail are replaced, by at most as many, and all numbers must be below those of denoised trials."""
 
@@ -111,6 +114,13 @@ def _how_it_runs(add: Callable[..., object]) -> None:
         metavar="GB",
         help="of a GPU, in place of asking it (machines to come, --gpus)",
     )
+    add(
+        "--cache-gb",
+        type=float,
+        default=CACHE_GB,
+        metavar="GB",
+        help=f"disk of each machine for decoded images, so that each is decoded once; 0: none (default: {CACHE_GB:g})",
+    )
     add("--deterministic", action="store_true", help="on GPUs: the same bits each time, more slowly (CPUs: always)")
     add("--resume", action="store_true", help="go on with the search in --out")
     add("--accept-changed-code", action="store_true", help="--resume a search that other code began")
@@ -140,10 +150,10 @@ def check_numbers(flags: argparse.Namespace, space: Space) -> None:
         )
         if (value := getattr(flags, name)) is not None and value < least
     ]
-    for name in ("gpus", "price"):
+    for name in ("gpus", "price", "cache_gb"):
         value = getattr(flags, name)
         if value is not None and not 0 <= value < math.inf:
-            problems.append(f"--{name} must be a number of at least 0, got {value:g}")
+            problems.append(f"--{name.replace('_', '-')} must be a number of at least 0, got {value:g}")
     if flags.gpus_per_trial is not None and not 0 <= flags.gpus_per_trial < math.inf:  # NaN is refused too
         problems.append(f"--gpus-per-trial must be a number of at least 0, got {flags.gpus_per_trial:g}")
     elif flags.gpus_per_trial is not None and flags.gpus_per_trial > 1 and flags.gpus_per_trial % 1:

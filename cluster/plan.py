@@ -71,6 +71,8 @@ class Plan:
     """Where a budget says how many trials there are, a cluster that grows is asked for `TRIALS_OF_A_BUDGET` at once."""
     gpu_bytes: int
     """Memory of a GPU, where a flag says it; else 0."""
+    cache_gb: float
+    """Disk of each machine for decoded images."""
     deterministic: bool
     adaptive: bool
     denoise: str
@@ -123,6 +125,7 @@ class Plan:
             self.weights,
             self.largest_tta_count,
             self.rungs,
+            cache_gb=self.cache_gb,
             micro_batches=self.search.micro_batches,
             deterministic=self.deterministic,
             code_hash=code_hash(),
@@ -174,6 +177,7 @@ def _checked(flags: argparse.Namespace, space: Space, imports_s: float) -> Plan:
         largest_tta_count=space.largest_tta_count(),
         wishes=_wishes(flags, space, trials),
         gpu_bytes=int((flags.gpu_memory or 0) * 1e9),
+        cache_gb=flags.cache_gb,
         deterministic=flags.deterministic,
         adaptive=flags.adaptive,
         denoise=flags.denoise,

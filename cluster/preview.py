@@ -23,6 +23,7 @@ from search_spaces.errors import shortened
 from search_spaces.recipe import Recipe
 from trainables.bar import bar
 from trainables.data.digits import write_digits
+from trainables.data.pixels import pixels_folder
 from trainables.layout import load_json, save_json
 from trainables.node import gpu_bytes
 from trainables.throughput import Key, Throughput, as_in_the_diary, measured
@@ -147,6 +148,7 @@ def preview(plan: Plan, gpus: int | None, price: float | None) -> str:
             f"promotion  {plan.promotion}: {promotion} epochs more{_together(plan)}",
             *_denoised(plan),
             *_expected(plan, gpus, price),
+            *_cached(plan),
             f"code       {code_hash()}, the same for every trial on every node",
             f"out        {plan.store.place}",
         )
@@ -156,6 +158,12 @@ def preview(plan: Plan, gpus: int | None, price: float | None) -> str:
 def _together(plan: Plan) -> str:
     count = plan.wishes.gpus_per_fold
     return f", each fold on {count} GPUs of a machine, which what is expected counts no faster than one" * (count > 1)
+
+
+def _cached(plan: Plan) -> list[str]:
+    if not plan.cache_gb:
+        return []
+    return [f"cache      at most {plan.cache_gb:g} GB of decoded images on each machine, in {pixels_folder()}"]
 
 
 def _denoised(plan: Plan) -> list[str]:

@@ -30,6 +30,16 @@ _PATIENCE = {"TUNE_FUNCTION_THREAD_TIMEOUT_S": "600"}
 next trial, and nobody is told: the search would wait for it for ever."""
 
 
+_REUSED = {"THP_MEM_ALLOC_ENABLE": "1", "MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
+"""For workers: what a step frees is kept for the next one, and large tensors lie on huge pages, where by default each
+step asks the system for its memory anew, page by page (docs/steps.md)."""
+
+
+def memory_reuse() -> dict[str, str]:
+    """`_REUSED`, but where this process was started with something else."""
+    return {name: os.environ.get(name, value) for name, value in _REUSED.items()}
+
+
 @contextmanager
 def session(plan: Plan) -> Iterator[tuple[Resources, Spending]]:
     """Connect to the running cluster (`RAY_ADDRESS`, or `ray start` on this machine), or start Ray here.
@@ -48,7 +58,7 @@ def session(plan: Plan) -> Iterator[tuple[Resources, Spending]]:
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
-                runtime_env={"working_dir": str(code), "env_vars": _PATIENCE},
+                runtime_env={"working_dir": str(code), "env_vars": _PATIENCE | memory_reuse()},
             )
         try:
             images = len(plan.data.image_ids) + len(plan.data.test_ids)

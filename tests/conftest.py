@@ -48,6 +48,12 @@ def write_stripes(root: Path, per_class: int = 8, test: int = 4, size: int = 16)
     return root
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What tests fetch or decode is not kept for their user; processes that they start inherit it."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def stripes_in() -> Callable[..., Path]:
     """`write_stripes`, for fixtures that outlive a test."""

@@ -167,7 +167,7 @@ def searched(*flags: str) -> subprocess.CompletedProcess[str]:
 
 
 def numbers(table: bytes | Path) -> pd.DataFrame:
-    return pd.read_csv(table).drop(columns=["seconds", "score_s", "images_per_s", "ended_at"])
+    return pd.read_csv(table).drop(columns=["seconds", "score_s", "images_per_s", "data_wait", "ended_at"])
 
 
 def test_a_search_in_a_bucket_is_the_same_search(server: Server, tmp_path: Path, stripes: Path) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import random
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # no look at the network on import
@@ -26,6 +27,7 @@ from torchvision.transforms import v2
 
 from search_spaces.errors import InputError
 from search_spaces.recipe import Recipe
+from trainables.warp import Warp
 
 cv2.setNumThreads(0)  # a trial's threads are torch's
 
@@ -37,13 +39,64 @@ class View:
     moves: A.Compose
     policy: v2.Transform | None = None
     """Of torchvision, after the moves."""
+    writes: bool = False
+    """Whether the moves may write on the image that they are given."""
 
     def __call__(self, image: NDArray[np.uint8], seed: int | None = None) -> NDArray[np.uint8]:
         """With a `seed` the view depends on it alone, whoever draws it and in whatever order."""
-        if seed is not None:
-            self.moves.set_random_seed(seed)
-        view: NDArray[np.uint8] = self.moves(image=image)["image"]
-        return view if self.policy is None else _by_policy(self.policy, view, seed)
+        if seed is not None:  # one source for all: `set_random_seed` gives each the same numbers, so all flips at once
+            self.moves.set_random_state(np.random.default_rng(seed), random.Random(seed))
+        view: NDArray[np.uint8] = self.moves(image=image.copy() if self.writes else image)["image"]
+        if self.policy is not None:
+            return _by_policy(self.policy, view, seed)
+        return view if view.flags.writeable else view.copy()  # the image itself, which all may be reading
+
+
+class OneWarp(A.ImageOnlyTransform):  # type: ignore[misc]
+    """Several moves of albumentations as one interpolation. Each draws its own numbers, as it would alone."""
+
+    def __init__(self, moves: Sequence[A.BasicTransform]) -> None:
+        super().__init__(p=1.0)
+        self.moves = moves
+
+    def set_random_state(self, random_generator: np.random.Generator, py_random: random.Random) -> None:
+        super().set_random_state(random_generator, py_random)
+        for move in self.moves:
+            move.set_random_state(random_generator, py_random)
+
+    def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+        height, width = params["shape"][:2]
+        warp = Warp((0, 0, width, height), (width, height))
+        for move in self.moves:
+            if move.should_apply():
+                warp = _STEPS[type(move)](move, warp)
+        return {"warp": warp}
+
+    def apply(self, img: NDArray[np.uint8], warp: Warp, **params: Any) -> NDArray[np.uint8]:
+        return warp(img)
+
+
+def _cropped_out(move: A.RandomResizedCrop, warp: Warp) -> Warp:
+    """The first of the moves, so that what it sees is the image."""
+    width, height = warp.size
+    box = move.get_params_dependent_on_data({"shape": (height, width, 3)}, {})["crop_coords"]
+    return Warp(box, move.size[::-1])
+
+
+def _moved(move: A.Affine, warp: Warp) -> Warp:
+    width, height = warp.size
+    drawn = move.get_params_dependent_on_data({"shape": (height, width, 3)}, {})
+    return warp.move(drawn["matrix"], move.border_mode)
+
+
+_STEPS: dict[type, Callable[[Any, Warp], Warp]] = {
+    A.RandomResizedCrop: _cropped_out,
+    A.Resize: lambda move, warp: replace(warp, size=(move.width, move.height)),
+    A.HorizontalFlip: lambda move, warp: warp.mirror(0),
+    A.VerticalFlip: lambda move, warp: warp.mirror(1),
+    A.Transpose: lambda move, warp: warp.transpose(),
+    A.Affine: _moved,
+}
 
 
 def plain(recipe: Recipe) -> View:
@@ -86,7 +139,10 @@ def _cropped(recipe: Recipe, least: float) -> list[A.BasicTransform]:
 
 def _shifts(recipe: Recipe) -> View:
     moves = A.Affine(translate_percent=(-0.1, 0.1), scale=(0.9, 1.1), rotate=(-12, 12), shear=(-5, 5), p=0.9)
-    return View(A.Compose([*_fitted(recipe, recipe.image_size), moves]))
+    fitted = _fitted(recipe, recipe.image_size)
+    if recipe.fit == "center_crop":
+        return View(A.Compose([*fitted, moves]))
+    return View(A.Compose([OneWarp([*fitted, moves])]))
 
 
 def _flips(recipe: Recipe) -> View:
@@ -94,7 +150,7 @@ def _flips(recipe: Recipe) -> View:
         A.HueSaturationValue(hue_shift_limit=8, sat_shift_limit=20, val_shift_limit=10, p=0.5),
         A.RandomBrightnessContrast(brightness_limit=0.1, contrast_limit=0.1, p=0.5),
     ]
-    return View(A.Compose([*_cropped(recipe, 0.5), *colours]))
+    return View(A.Compose([OneWarp(_cropped(recipe, 0.5)), *colours]))
 
 
 def _diary(recipe: Recipe) -> View:
@@ -114,28 +170,30 @@ def _diary(recipe: Recipe) -> View:
         A.HueSaturationValue(hue_shift_limit=0.2, sat_shift_limit=0.2, val_shift_limit=0.2, p=0.5),
         A.RandomBrightnessContrast(brightness_limit=0.1, contrast_limit=0.1, p=0.5),
     ]
-    return View(A.Compose([*_cropped(recipe, 0.08), moves, *colours]))
+    return View(A.Compose([OneWarp([*_cropped(recipe, 0.08), moves]), *colours]))
 
 
 def _diary_reduced(recipe: Recipe) -> View:
     """Without turns and colours. (The diary tried "fewer", AUG-02, and does not say which.)"""
-    return View(A.Compose(_cropped(recipe, 0.08)))
+    return View(A.Compose([OneWarp(_cropped(recipe, 0.08))]))
 
 
 def _rand_augment(recipe: Recipe) -> View:
     """After crop and flips, as the diary's DeiT kernel had it."""
-    return View(A.Compose(_cropped(recipe, 0.5)), v2.RandAugment(recipe.rand_augment_n, recipe.rand_augment_m))
+    return View(
+        A.Compose([OneWarp(_cropped(recipe, 0.5))]), v2.RandAugment(recipe.rand_augment_n, recipe.rand_augment_m)
+    )
 
 
 def _auto_augment(recipe: Recipe) -> View:
     """The policy that was learned on ImageNet (arXiv 1805.09501), after crop and flips."""
-    return View(A.Compose(_cropped(recipe, 0.5)), v2.AutoAugment())
+    return View(A.Compose([OneWarp(_cropped(recipe, 0.5))]), v2.AutoAugment())
 
 
 def _custom(recipe: Recipe) -> View:
     """The user's own, and then the square: an image that is one already is left as it is."""
     own = A.from_dict(json.loads(recipe.augment_pipeline))
-    return View(A.Compose([own, *_fitted(recipe, recipe.image_size)]))
+    return View(A.Compose([own, *_fitted(recipe, recipe.image_size)]), writes=True)
 
 
 _PIPELINES: dict[str, Callable[[Recipe], View]] = {

@@ -27,8 +27,8 @@ from search_spaces.kinds import AUGMENTS, MIXES
 from search_spaces.recipe import Recipe
 from trainables import augment
 from trainables.backbones import Build, Net, build_net, has_class_maps, load_net
-from trainables.data.images import read_image
 from trainables.data.kaggle import ImageData, load_data
+from trainables.data.pixels import read_image
 from trainables.mixing import attention, mix
 
 COLUMNS = 6

@@ -20,7 +20,7 @@ SCORES = "validation"
 
 _BAND = f"{SCORES}_band"
 _GROUPS = {
-    "training": ("train_loss", "val_loss_raw", "learning_rate", "images_per_s"),
+    "training": ("train_loss", "val_loss_raw", "learning_rate", "images_per_s", "data_wait"),
     SCORES: METRICS,
     "calibration": ("calibration_error", "temperature"),
 }

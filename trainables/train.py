@@ -35,8 +35,9 @@ from trainables.checks import check_divides, check_on_data, check_recipes
 from trainables.data.cleaned import cleaned_hash, with_cleaned
 from trainables.data.duplicates import duplicate_groups
 from trainables.data.folds import Folds, make_folds
-from trainables.data.images import PlainImages, TrainingImages, batch_sizes, training_loader
+from trainables.data.images import PlainImages, Timed, TrainingImages, batch_sizes, training_loader
 from trainables.data.kaggle import ImageData, check_data, load_data
+from trainables.data.pixels import Read, reader
 from trainables.data.place import DataPlace
 from trainables.data.skipped import Skipped, load_skipped
 from trainables.joint_steps import stepper_of
@@ -57,7 +58,8 @@ from trainables.working_copy import working_copy
 
 Row = dict[str, Any]
 """One epoch: epoch, train_loss, `scores.validation`'s, val_loss_raw (the training loss on validation images),
-score_s (seconds of it), micro_batch (rows that passed through the net at once), learning_rate (the head's), seconds,
+score_s (seconds of it), micro_batch (rows that passed through the net at once), data_wait (share of the seconds of
+training in which the net waited for images), learning_rate (the head's), seconds,
 images_per_s, fold_hash, threads, processes (that trained it together), ended_at (seconds since 1970), code_hash,
 host (its name), diverged."""
 
@@ -101,6 +103,7 @@ class _Seen:
     train_rows: NDArray[np.int64]
     val_images: PlainImages
     val_labels: NDArray[np.int64]
+    read: Read
     seed: int
     """With the epoch: of the order, the views, and dropout."""
     fold_hash: str
@@ -127,7 +130,7 @@ def train(
     if setting.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first called
         torch.use_deterministic_algorithms(True)
-    seen = _seen(recipe, data, folds, fold, folder)
+    seen = _seen(recipe, data, folds, fold, folder, reader(data.root, setting.cache_gb))
     training = _begin(recipe, data, folds.hash, folder, setting, rank)
     if training.rows:
         if rank.first:
@@ -186,15 +189,15 @@ def _data(root: Path, skipped: tuple[Skipped, ...]) -> ImageData:
     return load_data(root, skipped)
 
 
-def _seen(recipe: Recipe, data: ImageData, folds: Folds, fold: int, folder: FoldFolder) -> _Seen:
+def _seen(recipe: Recipe, data: ImageData, folds: Folds, fold: int, folder: FoldFolder, read: Read) -> _Seen:
     """Cleaning changes what is trained on; validation labels are those of `data`, as given."""
     train_rows, val_rows = folds.split(fold)
     train_rows = train_rows[data.trains_on(recipe.sources)[train_rows]]
     cleaned, train_rows = with_cleaned(data, train_rows, recipe.denoise, folder.cleaned)
     paths = data.train_paths
-    val_images = PlainImages([paths[row] for row in val_rows], recipe)
+    val_images = PlainImages([paths[row] for row in val_rows], recipe, read=read)
     seed = zlib.crc32(f"{recipe.seed} {fold}".encode())
-    return _Seen(cleaned, train_rows, val_images, data.labels[val_rows], seed, folds.hash)
+    return _Seen(cleaned, train_rows, val_images, data.labels[val_rows], read, seed, folds.hash)
 
 
 def _train_and_score(
@@ -203,11 +206,12 @@ def _train_and_score(
     """The next epoch, and its row. While the first process scores the net, those that helped to train it wait."""
     started = time.perf_counter()
     epoch = len(training.rows) + 1
-    images = TrainingImages(seen.data, seen.train_rows, recipe, seen.seed, epoch)
-    train_loss, micro_batch = _train_epoch(training, recipe, images, epoch, seen.seed, setting, rank)
+    images = TrainingImages(seen.data, seen.train_rows, recipe, seen.seed, epoch, seen.read)
+    passed = _train_epoch(training, recipe, images, epoch, seen.seed, setting, rank)
     if not rank.first:
         return rank.tell()
-    row: Row = {"epoch": epoch, "train_loss": train_loss, "micro_batch": micro_batch}
+    train_loss = passed["train_loss"]
+    row: Row = {"epoch": epoch, **passed}
     row |= _score_epoch(training, recipe, seen, row, folder, setting)
     seconds = time.perf_counter() - started
     row |= {"learning_rate": training.optimizer.param_groups[-1]["lr"], "seconds": seconds}
@@ -227,20 +231,20 @@ def _record_retry(row: Row, folder: FoldFolder) -> None:
 
 def _train_epoch(
     training: Training, recipe: Recipe, images: TrainingImages, epoch: int, seed: int, setting: Setting, rank: Rank
-) -> tuple[float, int]:
-    """One pass over the training rows; returns the mean training loss, and the rows that passed at once."""
-    where = device()
+) -> Row:
+    """One pass over the training rows; returns of its row what it alone knows."""
+    started, where = time.perf_counter(), device()
     sizes = batch_sizes(len(images), recipe.batch_size)
     mixes = recipe.augments(epoch) and recipe.mix != "none"
     before = int(mixes and rank.count > 1)  # the row that the first of this process's own is mixed with
     _seed(f"{seed} {epoch}", rank)
-    loader = training_loader(images, recipe, seed + epoch, setting.loader_workers, rank, before)
+    batches = Timed(training_loader(images, recipe, seed + epoch, setting.loader_workers, rank, before))
     val_losses = [row["val_loss"] for row in training.rows]
     steps = len(sizes)
     total = torch.zeros((), device=where)
     with rank.joined(training.net.head_only(epoch <= recipe.head_epochs).train()) as net:
         stepper = stepper_of(net, training.optimizer, training.scaler, recipe, setting, where, rank)
-        for step, (size, (batch, labels)) in enumerate(zip(sizes, loader, strict=True), start=(epoch - 1) * steps + 1):
+        for step, (size, (batch, labels)) in enumerate(zip(sizes, batches, strict=True), start=(epoch - 1) * steps + 1):
             rate = learning_rate(recipe, step / (recipe.epochs * steps), val_losses)
             for group in training.optimizer.param_groups:
                 group["lr"] = rate * group["lr_scale"]
@@ -250,8 +254,11 @@ def _train_epoch(
             total += stepper.step(batch[before:], labels[before:], size) * size
             if training.average and rank.first:
                 training.average.update(training.net, step=step)
-    at_once = min(recipe.batch_size, stepper.micro_batch * rank.count)
-    return float(rank.summed(total)) / sum(sizes), at_once
+    return {
+        "train_loss": float(rank.summed(total)) / sum(sizes),
+        "micro_batch": min(recipe.batch_size, stepper.micro_batch * rank.count),
+        "data_wait": batches.seconds / (time.perf_counter() - started),
+    }
 
 
 def _seed(seed: str, rank: Rank) -> None:
@@ -295,7 +302,7 @@ def _answer(
 ) -> Validation:
     """What answers once the last epoch is trained, its soup made ready."""
     paths = seen.data.train_paths
-    images = PlainImages([paths[row] for row in seen.train_rows], validator.recipe)
+    images = PlainImages([paths[row] for row in seen.train_rows], validator.recipe, read=seen.read)
     renew_statistics(training.soup_net, validator.recipe, images, micro_batch, seen.seed, validator.loader_workers)
     return last_answer(of_last, training.soup_net, training.net if training.average else None, validator, folder)
 
@@ -375,6 +382,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--weights", type=Path, help="folder of local pretrained weights")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--loader-workers", type=int, default=0)
+    parser.add_argument("--cache-gb", type=float, default=0.0, help="disk for decoded images (default: none)")
     parser.add_argument("--deterministic", action="store_true", help="on a GPU: the same bits each time, more slowly")
     flags = parser.parse_args(arguments)
     try:
@@ -387,7 +395,12 @@ def main(arguments: list[str] | None = None) -> int:
         if not 0 <= flags.fold < flags.folds:
             raise InputError(f"--fold must be in [0, {flags.folds - 1}], got {flags.fold}")
         setting = Setting(
-            flags.weights, recipe.tta_count, (), flags.threads, flags.loader_workers, deterministic=flags.deterministic
+            flags.weights,
+            recipe.tta_count,
+            threads=flags.threads,
+            loader_workers=flags.loader_workers,
+            cache_gb=flags.cache_gb,
+            deterministic=flags.deterministic,
         )
         rank = rank_under_torchrun()
         check_divides([recipe], rank.count)

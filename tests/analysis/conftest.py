@@ -73,6 +73,7 @@ def _metrics(epochs: int, number: int, fold: int, fold_hash: str) -> pd.DataFram
         score_s=1.0,
         seconds=10.0,
         images_per_s=12.0,
+        data_wait=0.1,
         fold_hash=fold_hash,
         ended_at=began + 10.0 * rows,
         host="here",

@@ -91,7 +91,7 @@ class Asked:
 
     def _row(self, epoch: int, probs: NDArray[np.float64], rows: NDArray[np.int64]) -> dict[str, Any]:
         scores = validation(probs, self.data.labels[rows])
-        others = {"train_loss": 1.0, "val_loss_raw": 1.0, "learning_rate": 1e-3, "images_per_s": 10.0}
+        others = {"train_loss": 1.0, "val_loss_raw": 1.0, "learning_rate": 1e-3, "images_per_s": 10.0, "data_wait": 0.1}
         others |= {"seconds": 36.0, "ended_at": self.began + 36 * epoch, "fold_hash": self.folds.hash}
         return {"epoch": epoch, **scores, **others, "diverged": False}
 

@@ -15,6 +15,7 @@ from trainables.data.cleaned import cleaned_rows, with_cleaned
 from trainables.data.folds import Folds, make_folds
 from trainables.data.images import TrainingImages
 from trainables.data.kaggle import ImageData, load_data
+from trainables.data.pixels import read_image
 from trainables.layout import FoldFolder, write_whole
 from trainables.setting import Setting
 from trainables.train import _Seen, _seen, train
@@ -49,7 +50,7 @@ def knowing(data: ImageData) -> NDArray[np.float64]:
 def seen(way: str, data: ImageData, folds: Folds, folder: FoldFolder) -> _Seen:
     table = cleaned_rows(way, data, folds.split(0)[0], knowing(data))
     write_whole(folder.cleaned, table.to_csv(index=False))
-    return _seen(replace(RECIPE, denoise=way), data, folds, 0, folder)
+    return _seen(replace(RECIPE, denoise=way), data, folds, 0, folder, read_image)
 
 
 def check_validates_as_given(seen: _Seen, data: ImageData, folds: Folds) -> None:
@@ -82,7 +83,7 @@ def test_a_table_that_names_a_validation_image_is_refused(data: ImageData, folds
     table = pd.DataFrame({"image_id": [data.image_ids[row]], "action": "drop", "label": 0, "weight": np.nan})
     write_whole(folder.cleaned, table.to_csv(index=False))
     with pytest.raises(InputError, match="training images of its fold only"):
-        _seen(replace(RECIPE, denoise="drop"), data, folds, 0, folder)
+        _seen(replace(RECIPE, denoise="drop"), data, folds, 0, folder, read_image)
 
 
 def test_drop_removes(data: ImageData, folds: Folds, tmp_path: Path) -> None:

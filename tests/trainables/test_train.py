@@ -18,8 +18,10 @@ from search_spaces import InputError, Recipe
 from search_spaces.kinds import LOSSES
 from trainables.backbones import Net, load_net
 from trainables.checkpoint import load_checkpoint, save_checkpoint
+from trainables.data import pixels
 from trainables.data.folds import Folds, make_folds
 from trainables.data.kaggle import ImageData
+from trainables.data.pixels import read_image
 from trainables.layout import FoldFolder, load_array, load_json
 from trainables.predict import predict_images
 from trainables.scores import score
@@ -33,6 +35,22 @@ RECIPE = Recipe(
     tta_count=2, augment="shifts",
 )  # fmt: skip
 SETTING = Setting(largest_tta_count=4, curve_epochs=(2,))
+
+
+def test_kept_pixels_change_no_bit(
+    data: ImageData, folds: Folds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pixels, "_SMALL_FILE", 0)
+    monkeypatch.setattr(pixels, "_LEFT_FREE", 0.0)
+    decoded: list[Path] = []
+    monkeypatch.setattr(pixels, "read_image", lambda path: decoded.append(path) or read_image(path))
+    recipe, folders = replace(RECIPE, epochs=2), [FoldFolder(tmp_path / name) for name in ("kept", "decoded")]
+    kept = list(train(recipe, data, folds, 0, folders[0], replace(SETTING, cache_gb=1.0)))
+    assert sorted(decoded) == sorted(data.train_paths)  # fold 0 trains on or validates each image, and decodes it once
+    each_time = list(train(recipe, data, folds, 0, folders[1], SETTING))
+    assert [row["val_nll"] for row in kept] == [row["val_nll"] for row in each_time]
+    np.testing.assert_array_equal(*(load_array(folder.pred_probs) for folder in folders))
+    assert all(0 < row["data_wait"] < 1 for row in kept)
 
 
 @pytest.mark.slow
@@ -139,7 +157,7 @@ def test_a_loss_that_is_not_finite_ends_the_trial(data: ImageData, folds: Folds,
     assert not folder.weights.exists()
 
 
-MEASURED_ANEW = {"seconds", "score_s", "ended_at", "images_per_s"}
+MEASURED_ANEW = {"seconds", "score_s", "ended_at", "images_per_s", "data_wait"}
 
 
 def strike(monkeypatch: pytest.MonkeyPatch, steps: set[int]) -> None:

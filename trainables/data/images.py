@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Generic, TypeVar
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,16 +18,10 @@ from torch.utils.data import DataLoader, Dataset
 from search_spaces.recipe import Recipe
 from trainables import augment
 from trainables.data.kaggle import ImageData
+from trainables.data.pixels import Read, read_image
 from trainables.ranks import ALONE, Rank
 
-
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB. Raises OSError where OpenCV cannot decode the file."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-    if image is None:
-        raise OSError(f"{path} cannot be decoded")
-    return image  # type: ignore[return-value]
-
+T = TypeVar("T")
 
 Square = tuple[str, int]
 """How an image is made square (`fit`), and the side in px."""
@@ -43,15 +38,15 @@ def square(recipe: Recipe) -> Square:
 class PlainImages(Dataset[Batch]):
     """Images to predict: each decoded once, made square as each of the recipes wants it, nothing else."""
 
-    def __init__(self, paths: Sequence[Path], *recipes: Recipe) -> None:
-        self._paths = list(paths)
+    def __init__(self, paths: Sequence[Path], *recipes: Recipe, read: Read | None = None) -> None:
+        self._paths, self._read = list(paths), read or read_image
         self._views = {square(recipe): augment.plain(recipe) for recipe in recipes}
 
     def __len__(self) -> int:
         return len(self._paths)
 
     def __getitem__(self, row: int) -> Batch:
-        image = read_image(self._paths[row])
+        image = self._read(self._paths[row])
         return {size: torch.from_numpy(view(image)) for size, view in self._views.items()}
 
 
@@ -61,9 +56,17 @@ class TrainingImages(Dataset[tuple[Tensor, int | Tensor]]):
     An image's view depends on (seed, epoch, its place among the rows) and on nothing else.
     """
 
-    def __init__(self, data: ImageData, rows: NDArray[np.int64], recipe: Recipe, seed: int, epoch: int) -> None:
+    def __init__(
+        self,
+        data: ImageData,
+        rows: NDArray[np.int64],
+        recipe: Recipe,
+        seed: int,
+        epoch: int,
+        read: Read | None = None,
+    ) -> None:
         paths = data.train_paths
-        self._paths = [paths[row] for row in rows]
+        self._paths, self._read = [paths[row] for row in rows], read or read_image
         self.labels = data.labels[rows]
         self._shares = None if data.shares is None else torch.from_numpy(data.shares[rows])
         self._view = augment.training(recipe, epoch)
@@ -73,9 +76,24 @@ class TrainingImages(Dataset[tuple[Tensor, int | Tensor]]):
         return len(self._paths)
 
     def __getitem__(self, row: int) -> tuple[Tensor, int | Tensor]:
-        view = self._view(read_image(self._paths[row]), zlib.crc32(f"{self._seed} {row}".encode()))
+        view = self._view(self._read(self._paths[row]), zlib.crc32(f"{self._seed} {row}".encode()))
         target = int(self.labels[row]) if self._shares is None else self._shares[row]
         return torch.from_numpy(np.ascontiguousarray(view)), target
+
+
+class Timed(Generic[T]):
+    """Batches as they come, and the `seconds` for which they were waited for."""
+
+    def __init__(self, batches: Iterable[T]) -> None:
+        self._batches = batches
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[T]:
+        asked = time.perf_counter()
+        for batch in self._batches:
+            self.seconds += time.perf_counter() - asked
+            yield batch
+            asked = time.perf_counter()
 
 
 def batch_sizes(rows: int, batch_size: int) -> list[int]:
