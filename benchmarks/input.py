@@ -31,6 +31,7 @@ from albumentations.pytorch import ToTensorV2
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from cluster.session import REUSED
 from search_spaces.recipe import Recipe
 from trainables.backbones import Net
 from trainables.data.images import TrainingImages
@@ -145,6 +146,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--augment", default="diary", help="of our recipe")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args(arguments)
+    os.environ |= REUSED  # as workers are started; torch looks when it first allocates
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["XDG_CACHE_HOME"] = scratch
