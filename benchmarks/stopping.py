@@ -1,11 +1,12 @@
-"""What does stopping early save, and what does it lose? Searches replayed on stored curves of recipes trained to their end.
+"""What does stopping early save, and what does it lose? Searches replayed on curves of recipes trained to their end.
 
 python -m benchmarks.stopping [FILE.csv.gz ...] [--figure PNG] [--json FILE] [--draws 50] [--trials 16 40 64]
-    [--slots 2 4]
+    [--slots 2 4] [--known-good 0]
 
 Without files, all of `benchmarks/stored_curves/`, which `benchmarks.curves` wrote. From the recipes of each data seed
-`--draws` searches of each size are drawn, without replacement and in random order, and each is replayed on each number
-of slots under every rule, by the seconds that its epochs took. Ours is `cluster.asha.goes_on`.
+`--draws` searches of each size are drawn, without replacement and in random order (`--known-good 2`: after the first
+two of the table, as a search begins with those of its space), and each is replayed on each number of slots under every
+rule, by the seconds that its epochs took. Ours is `cluster.asha.goes_on`.
 
 share     epochs trained, of those that no stopping trains; if who is handed over was paused, with what it lacked to
           its end
@@ -87,17 +88,19 @@ def other_rules() -> Iterator[Asked]:
         )
 
 
-def searches(pool: Pool, sizes: list[int], draws: int) -> Iterator[Pool]:
+def searches(pool: Pool, sizes: list[int], draws: int, known_good: int) -> Iterator[Pool]:
     """Random searches of each size that the pool has recipes for, the same ones every time."""
     recipes = pool.size[0]
+    first = np.arange(known_good)
     for trials in sizes:
         rng = np.random.default_rng(trials)
         for _ in range(draws if trials <= recipes else 0):
-            yield pool.drawn(rng.permutation(recipes)[:trials])
+            others = known_good + rng.permutation(recipes - known_good)
+            yield pool.drawn(np.concatenate([first, others])[:trials])
 
 
 def compared(search: Pool, slots: int, metric: str) -> Iterator[dict[str, object]]:
-    """A row a rule: what it saves and loses beside no stopping, on one search. The others only by the default number."""
+    """A row a rule: what it saves and loses beside no stopping. Those of others only by the default number."""
     trials, epochs = search.size
     base = outcome(search, metric, Rule(), slots)
     about = {"pool": search.name, "trials": trials, "slots": slots, "metric": metric}
@@ -118,7 +121,7 @@ def compared(search: Pool, slots: int, metric: str) -> Iterator[dict[str, object
 def all_compared(pools: list[Pool], flags: argparse.Namespace) -> pd.DataFrame:
     """A row a search, number of slots, ranking number and rule."""
     rows: list[dict[str, object]] = []
-    asked = [search for pool in pools for search in searches(pool, flags.trials, flags.draws)]
+    asked = [search for pool in pools for search in searches(pool, flags.trials, flags.draws, flags.known_good)]
     with bar("searches", quiet=False) as update:
         for done, search in enumerate(asked, start=1):
             for slots, metric in product(flags.slots, METRICS):
@@ -149,9 +152,9 @@ def tell_numbers(found: pd.DataFrame) -> None:
     """What each ranking number hands over, without stopping and with the shipped rule."""
     print(f"\nby ranking number: accuracy of the pick\n\n| number | {NONE} | {DEFAULT} | share |\n|---|---|---|---|")
     for metric, rows in found.groupby("metric", sort=False):
-        table = means(rows)
-        cells = [f"{table.loc[r, 'picked']:.4f} ± {table.loc[r, 'se picked']:.4f}" for r in (NONE, DEFAULT)]
-        print(f"| {metric} | {' | '.join(cells)} | {table.loc[DEFAULT, 'share']:.3f} |")
+        table = as_json(rows)
+        cells = [f"{table[rule]['picked']:.4f} ± {table[rule]['se picked']:.4f}" for rule in (NONE, DEFAULT)]
+        print(f"| {metric} | {' | '.join(cells)} | {table[DEFAULT]['share']:.3f} |")
 
 
 def tell_sizes(found: pd.DataFrame) -> None:
@@ -172,6 +175,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--draws", type=int, default=50, help="of each size, of each data seed")
     parser.add_argument("--trials", type=int, nargs="+", default=[16, 40, 64])
+    parser.add_argument("--known-good", type=int, default=0, help="first recipes that every search begins with")
     parser.add_argument("--slots", type=int, nargs="+", default=[2, 4])
     flags = parser.parse_args(arguments)
     tables, told = {}, {}

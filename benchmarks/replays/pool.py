@@ -31,7 +31,7 @@ class Pool:
     ends: Floats
     """(recipes,), accuracy after the last epoch: on true test labels where they are known, else validation's."""
     end_se: float
-    """Binomial standard error of one recipe's end, the mean over recipes."""
+    """Binomial standard error of the end of the recipe that ends best by the default number."""
 
     def drawn(self, recipes: NDArray[np.int64]) -> Pool:
         """Only these recipes, in this order of arrival."""
@@ -56,9 +56,8 @@ def _pool(name: str, rows: pd.DataFrame) -> Pool:
     goods = {metric: np.where(diverged, np.nan, goodness(metric, 1.0) * wide[metric]) for metric in METRICS}
     known = TEST_ACCURACY in rows
     ends = _wide(rows, TEST_ACCURACY if known else VAL_ACCURACY)[:, -1]
-    shares = ends[np.isfinite(ends)]
-    binomial = float(np.mean([accuracy_se(share, TEST_IMAGES) for share in shares]))
-    error = binomial if known else float(np.nanmean(wide[f"{VAL_ACCURACY}_se"][:, -1]))
+    best = int(np.nanargmax(goods[METRICS[0]][:, -1]))
+    error = accuracy_se(ends[best], TEST_IMAGES) if known else float(wide[f"{VAL_ACCURACY}_se"][best, -1])
     return Pool(name, goods, wide["cpu_s"], ends, error)
 
 
