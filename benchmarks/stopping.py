@@ -67,22 +67,22 @@ def our_rules() -> Iterator[Asked]:
 
 
 def other_rules() -> Iterator[Asked]:
-    """What others do, at the shipped grace; factors of those that have one."""
-    grace = GRACE_EPOCHS
-    yield Asked("median, as Ray has it", lambda trials, epochs: Median(trials, epochs, grace, yields=True))
-    yield Asked("median, nobody pauses", lambda trials, epochs: Median(trials, epochs, grace, yields=False))
+    """What others do: median stopping at the shipped grace, Hyperband, and halving both ways at graces 1 and 2."""
+    yield Asked("median, as Ray has it", lambda trials, epochs: Median(trials, epochs, GRACE_EPOCHS, yields=True))
+    yield Asked("median, nobody pauses", lambda trials, epochs: Median(trials, epochs, GRACE_EPOCHS, yields=False))
     for factor in FACTORS:
         yield Asked(
             f"Hyperband, factor {factor}",
             lambda trials, epochs, factor=factor: Hyperband(trials, epochs, factor),  # type: ignore[misc]
         )
+    for grace, factor in product(GRACES[:2], FACTORS):
         yield Asked(
-            f"ASHA by promotion, factor {factor}",
-            lambda trials, epochs, factor=factor: Promotion(epochs, grace, factor),  # type: ignore[misc]
+            f"ASHA by promotion, grace {grace}, factor {factor}",
+            lambda trials, epochs, grace=grace, factor=factor: Promotion(epochs, grace, factor),  # type: ignore[misc]
         )
         yield Asked(
-            f"successive halving, factor {factor}",
-            lambda trials, epochs, factor=factor: Halving(  # type: ignore[misc]
+            f"successive halving, grace {grace}, factor {factor}",
+            lambda trials, epochs, grace=grace, factor=factor: Halving(  # type: ignore[misc]
                 range(trials), rung_epochs(epochs, grace, factor), factor
             ),
         )

@@ -13,8 +13,10 @@ OTHERS = {
     "median, as Ray has it": ("X", "#e6550d"),
     "median, nobody pauses": ("P", "#e6550d"),
     "Hyperband": ("s", "#b2182b"),
-    "ASHA by promotion": ("^", "#7f7f7f"),
-    "successive halving": ("v", "#c49c00"),
+    "ASHA by promotion, grace 1": ("^", "#bdbdbd"),
+    "ASHA by promotion, grace 2": ("^", "#636363"),
+    "successive halving, grace 1": ("v", "#e7cb94"),
+    "successive halving, grace 2": ("v", "#b8860b"),
 }
 
 
@@ -26,7 +28,7 @@ def stopping_figure(tables: Mapping[str, tuple[pd.DataFrame, float]], shipped: s
         _panel(axes, table, end_se, shipped)
         axes.set_title(name)
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    figure.legend(handles, labels, loc="outside lower center", ncols=3 * len(tables), frameon=False, fontsize=9)
     return figure
 
 
@@ -41,7 +43,7 @@ def _panel(axes: Axes, table: pd.DataFrame, end_se: float, shipped: str) -> None
     row = table.loc[shipped]
     axes.plot(row["share"], row["lost"], "o", ms=15, mfc="none", mec="black", mew=1.5, ls="", label="shipped")
     axes.plot(1.0, 0.0, "*", ms=12, color="black", ls="", label="no stopping")
-    axes.set(xlabel="share of the epochs that no stopping trains", ylabel="accuracy lost to no stopping")
+    axes.set(xlabel="share of the epochs that no stopping trains", ylabel="accuracy lost (numbers: factors)")
     axes.spines[["top", "right"]].set_visible(False)
 
 
