@@ -44,7 +44,7 @@ def steps(backbone: str, size: int, batch: int, count: int) -> dict[str, float]:
         optimizer.zero_grad()
         seconds.append(time.perf_counter() - started)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"ms": statistics.median(seconds[2:]) * 1000, "mb": peak, "loss": float(loss)}
+    return {"ms": statistics.median(seconds[2:]) * 1000, "mb": peak, "loss": float(loss.detach())}
 
 
 def in_own_process(work: tuple[str, int, int], count: int, environment: dict[str, str]) -> dict[str, float]:
