@@ -39,7 +39,7 @@ def steps(backbone: str, size: int, batch: int, count: int) -> dict[str, float]:
     for _ in range(count + 2):
         started = time.perf_counter()
         loss = torch.nn.functional.cross_entropy(net(images), labels)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()
         seconds.append(time.perf_counter() - started)
@@ -57,7 +57,8 @@ def in_own_process(work: tuple[str, int, int], count: int, environment: dict[str
 
 def compared(work: tuple[str, int, int], rounds: int, count: int) -> str:
     """A line of the table."""
-    default, reused = [], []
+    default: list[dict[str, float]] = []
+    reused: list[dict[str, float]] = []
     for number in range(rounds):
         pairs = [(default, dict[str, str]()), (reused, REUSED)]
         for found, environment in pairs[:: 1 if number % 2 else -1]:

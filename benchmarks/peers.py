@@ -28,6 +28,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,7 @@ SYSTEMS = {"plain_ray": "ray", "with_optuna": "optuna", "with_syne_tune": "syne_
 MEASURES = ("wall_s", "to_target_s", "overhead_s", "epochs", "test_accuracy")
 
 
-def prepared(asked: argparse.Namespace, seed: int) -> dict[str, Path]:
+def prepared(asked: argparse.Namespace, seed: int) -> dict[str, Any]:
     """Data, folds and recipes of a seed, as our own plan has them: `data`, `folds`, `recipes`."""
     folder = asked.out / f"seed{seed}"
     data, folds, recipes = folder / "data", folder / "folds.json", folder / "recipes.json"
