@@ -1,0 +1,80 @@
+"""Members and views: prediction by small nets that were never trained, and blending of simulated predictions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.growth.images import jpeg, name
+from benchmarks.growth.measuring import Measured, peak_mb, timed
+
+_IMAGES = 256
+_MEMBERS_OF_VIEWS = 12
+_ROWS, _CLASSES, _FOLDS = 1_200, 5, 5
+
+
+def prepare_members(folder: Path, sizes: list[int]) -> None:
+    _prepare(folder, max(sizes))
+
+
+def prepare_views(folder: Path, sizes: list[int]) -> None:
+    _prepare(folder, _MEMBERS_OF_VIEWS)
+
+
+def _prepare(folder: Path, members: int) -> None:
+    """Weight files and images."""
+    from benchmarks.one_pass import random_nets
+    from search_spaces import Recipe
+
+    recipe = Recipe(backbone="test_efficientnet", image_size=64, batch_size=32, learning_rate=1e-3, epochs=1)
+    for part in ("nets", "images"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    random_nets(replace(recipe, tta="crop_flips"), members, folder / "nets")
+    for number in range(_IMAGES):
+        (folder / "images" / name(number)).write_bytes(jpeg(number))
+
+
+def predict_with(members: int, views: int, folder: Path) -> Measured:
+    """All images by so many nets, each at so many views."""
+    import torch
+
+    from benchmarks.one_pass import one_pass
+    from trainables.data.kaggle import list_images
+    from trainables.predict import load_nets
+
+    torch.set_num_threads(2)
+    found: Measured = {"imports alone_mb": peak_mb()}
+    with timed(found, "load the nets"):
+        nets = load_nets(folder / "nets" / f"{member}.safetensors" for member in range(members))
+    found["look at the images_s"] = one_pass(
+        nets, list_images(folder / "images"), views, folder / f"part-{members}-{views}"
+    )
+    return {**found, "look at the images_mb": peak_mb()}
+
+
+def predict_members(size: int, folder: Path) -> Measured:
+    return predict_with(size, 1, folder)
+
+
+def predict_views(size: int, folder: Path) -> Measured:
+    return predict_with(_MEMBERS_OF_VIEWS, size, folder)
+
+
+def blend_members(size: int, folder: Path) -> Measured:
+    """Every method by nested cross-validation, and one chosen, as a search does it."""
+    import torch
+
+    from analysis.ensemble import Members
+    from analysis.ensemble.choice import compare_methods
+    from benchmarks.blending import Kind, drawn
+
+    torch.set_num_threads(2)
+    rng = np.random.default_rng(size)
+    probs, labels, _ = drawn(Kind((2.0,) * size), _ROWS, _CLASSES, rng)
+    found: Measured = {"imports alone_mb": peak_mb()}
+    with timed(found, "all methods"):
+        members = Members(tuple(map(str, range(size))), probs, labels, np.arange(_ROWS) % _FOLDS)
+        choice = compare_methods(members, "val_robust_loss", 0)
+    return {**found, **{f"{method}_s": seconds for method, seconds in choice.seconds.items() if seconds}}

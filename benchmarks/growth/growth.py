@@ -1,0 +1,83 @@
+"""How steep measured points are, as a table and as a figure. What a column is measured in is the end of its name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+
+UNITS = {"_s": "seconds", "_ms": "milliseconds", "_mb": "memory, MB"}
+
+_MARKERS = "osD^vPX*<>hp"
+
+
+def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
+    """p of values = c sizes^p, by least squares of the logarithms; NaN where fewer than two values are above 0."""
+    x, y = np.asarray(sizes, float), np.asarray(values, float)
+    there = y > 0
+    if there.sum() < 2:
+        return float("nan")
+    return float(np.polyfit(np.log(x[there]), np.log(y[there]), 1)[0])
+
+
+def exponents(found: pd.DataFrame) -> pd.DataFrame:
+    """Of every column, over all of its sizes and over the last two."""
+    sizes = list(found.index)
+    return pd.DataFrame(
+        {
+            what: {"exponent": exponent(sizes, values), "last step": exponent(sizes[-2:], values.iloc[-2:])}
+            for what, values in found.items()
+        }
+    )
+
+
+def as_table(found: pd.DataFrame) -> str:
+    """Markdown: a row for what was measured, a column a size, and the exponents."""
+    grown = exponents(found)
+    lines = ["| | " + " | ".join(f"{size:,}" for size in found.index) + " | exponent | last step |"]
+    lines.append("|---" * (len(found) + 3) + "|")
+    for what, values in found.items():
+        numbers = [_number(value) for value in values] + [f"{value:.2f}" for value in grown[what]]
+        lines.append(f"| {what} | " + " | ".join(numbers) + " |")
+    return "\n".join(lines).replace("nan", "")
+
+
+def _number(value: float) -> str:
+    """Three digits, no exponent."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def growth_figure(found: pd.DataFrame, axis: str) -> Figure:
+    """A panel for every unit, on logarithmic axes, with lines of slope 1 behind the points."""
+    panels = {unit: [name for name in found if str(name).endswith(unit)] for unit in UNITS}
+    panels = {unit: names for unit, names in panels.items() if names}
+    figure = Figure(figsize=(5.2 * len(panels), 5.6), layout="constrained")
+    for axes, (unit, names) in zip(figure.subplots(1, len(panels), squeeze=False).flat, panels.items(), strict=True):
+        for place, name in enumerate(names):
+            values = found[name][found[name] > 0]
+            axes.plot(values.index, values, f"-{_MARKERS[place % 12]}", ms=5, lw=1.3, label=name[: -len(unit)])
+        axes.set(xscale="log", yscale="log", xlabel=axis, ylabel=UNITS[unit])
+        _axes(axes, list(found.index))
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=8, frameon=False)
+    return figure
+
+
+def _axes(axes: Axes, sizes: list[int]) -> None:
+    """Sizes as plain numbers; dashed lines of slope 1, a decade apart."""
+    low, high = axes.get_ylim()
+    x = np.array([sizes[0], sizes[-1]], float)
+    decades = range(int(np.floor(np.log10(low * x[0] / x[1]))), int(np.ceil(np.log10(high))) + 1)
+    for place, decade in enumerate(decades):
+        label = "slope 1" if place == 0 else None
+        axes.plot(x, 10.0**decade * x / x[0], color="#bbbbbb", lw=0.9, ls="--", zorder=0, label=label)
+    axes.set_ylim(low, high)
+    axes.xaxis.set_major_locator(FixedLocator(sizes))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.spines[["top", "right"]].set_visible(False)

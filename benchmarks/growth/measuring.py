@@ -1,0 +1,72 @@
+"""What a process, or those that it started, took of time and memory."""
+
+from __future__ import annotations
+
+import resource
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+import psutil
+
+Measured = dict[str, float]
+
+_EVERY_S = 2.0
+
+
+def peak_mb() -> float:
+    """The most memory that this process had at once, resident."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+@contextmanager
+def timed(found: Measured, name: str) -> Iterator[None]:
+    """Adds seconds, and the peak so far, under that name."""
+    started = time.perf_counter()
+    yield
+    found[f"{name}_s"] = found.get(f"{name}_s", 0.0) + time.perf_counter() - started
+    found[f"{name}_mb"] = peak_mb()
+
+
+class WorkerMemory:
+    """Looks every two seconds at what Ray's workers under this process have for themselves: resident less shared.
+
+    What they share are libraries, which are in memory once, and the object store.
+    """
+
+    def __init__(self) -> None:
+        self.largest_mb = self.together_mb = 0.0
+        """Of one worker, and of all of them at one time."""
+        self.most = 0
+        """Workers at one time."""
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> WorkerMemory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(_EVERY_S):
+            own = [mb for process in psutil.Process().children(recursive=True) if (mb := _worker_mb(process))]
+            self.largest_mb = max([self.largest_mb, *own])
+            self.together_mb = max(self.together_mb, sum(own))
+            self.most = max(self.most, len(own))
+
+
+def _worker_mb(process: psutil.Process) -> float:
+    """0 for one that is no worker at work, or is gone."""
+    try:
+        words = process.cmdline()
+        if not words or not words[0].startswith("ray::") or words[0].startswith("ray::IDLE"):
+            return 0.0
+        memory = process.memory_info()
+        return float(memory.rss - memory.shared) / 2**20
+    except psutil.Error:
+        return 0.0
