@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -35,6 +34,7 @@ from ray.cluster_utils import Cluster
 from ray.tune import RunConfig, TuneConfig
 from ray.tune.schedulers import ASHAScheduler
 
+from benchmarks.growth.measuring import peak_mb
 from cluster import tuner
 from cluster.asha import GRACE_EPOCHS, REDUCTION_FACTOR
 from cluster.flags import read_flags
@@ -123,7 +123,7 @@ def measured() -> Iterator[Measured]:
     after = psutil.Process().cpu_times()
     found["cpu_s"] = after.user + after.system - before.user - before.system
     found["seconds"] = time.monotonic() - started
-    found["memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    found["memory_mb"] = peak_mb()
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -19,11 +19,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from benchmarks.growth.growth import as_table, growth_figure
 from benchmarks.growth.subjects import SUBJECTS, Measured, Subject
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def measure(name: str, subject: Subject, size: int, folder: Path) -> Measured:
@@ -38,6 +39,8 @@ def measure(name: str, subject: Subject, size: int, folder: Path) -> Measured:
 
 def measure_all(name: str, sizes: list[int], folder: Path) -> pd.DataFrame:
     """A row a size, a column for what was measured."""
+    import pandas as pd  # here: a point's process is to hold what it measures, and no more
+
     subject = SUBJECTS[name]
     subject.prepare(folder, sizes)
     rows = {}
@@ -61,6 +64,8 @@ def main(arguments: list[str] | None = None) -> None:
         part, size = asked.point
         print(json.dumps(subject.parts[part](int(size), asked.out)))
         return
+    from benchmarks.growth.growth import as_table, growth_figure
+
     with tempfile.TemporaryDirectory(prefix="growth") as scratch:
         found = measure_all(asked.subject, sorted(asked.sizes or subject.sizes), asked.out or Path(scratch))
     print(as_table(found))

@@ -13,7 +13,6 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from benchmarks.growth.measuring import Measured, peak_mb, timed
@@ -64,12 +63,15 @@ def layout(root: Path, pool: Path, size: int) -> None:
         (root / f"{part}_images").mkdir(parents=True)
         for number in range(count):
             os.link(pool / name(number), root / f"{part}_images" / name(number))
-    labels = np.random.default_rng(size).integers(0, N_CLASSES, size)
-    pd.DataFrame({"image_id": map(name, range(size)), "label": labels}).to_csv(root / "train.csv", index=False)
-    sample = pd.DataFrame({"image_id": map(name, range(_TESTS)), "label": 0})
-    sample.to_csv(root / "sample_submission.csv", index=False)
+    write_table(root / "train.csv", np.random.default_rng(size).integers(0, N_CLASSES, size).tolist())
+    write_table(root / "sample_submission.csv", [0] * _TESTS)
     classes = {str(k): f"class {k}" for k in range(N_CLASSES)}
     (root / "label_num_to_disease_map.json").write_text(json.dumps(classes))
+
+
+def write_table(path: Path, labels: list[int]) -> None:
+    rows = [f"{name(number)},{label}" for number, label in enumerate(labels)]
+    path.write_text("\n".join(["image_id,label", *rows]) + "\n")
 
 
 def driver(size: int, folder: Path) -> Measured:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import scale
 from benchmarks.growth.measuring import Measured, WorkerMemory
 
 _EPOCHS = 12
@@ -25,6 +24,8 @@ def with_workers(size: int, folder: Path) -> Measured:
 
 
 def _search(trials: int, nodes: int, slots: int, out: Path) -> Measured:
+    from benchmarks import scale  # Ray and the driver, which no other subject is to have in memory
+
     asked = argparse.Namespace(out=out, trials=trials, epochs=_EPOCHS, nodes=nodes, slots=slots)
     with WorkerMemory() as workers:
         found = scale.one(asked, "ours")
