@@ -31,7 +31,7 @@ import psutil
 import ray
 from ray import tune
 from ray.cluster_utils import Cluster
-from ray.tune import RunConfig, TuneConfig
+from ray.tune import PlacementGroupFactory, RunConfig, TuneConfig
 from ray.tune.schedulers import ASHAScheduler
 
 from benchmarks.growth.measuring import peak_mb
@@ -78,6 +78,11 @@ def our_trial(config: dict[str, Any], *, data: Any, out: Path, setting: Any) -> 
         tune.report(row)
 
 
+def our_place(config: dict[str, Any]) -> PlacementGroupFactory:
+    """In place of `tuner._place`, by whose name a worker would import torch and all else that a training needs."""
+    return PlacementGroupFactory([{"CPU": float(config["cpus"])}])
+
+
 def search_plainly(asked: argparse.Namespace) -> Measured:
     ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     plainly = tune.Tuner(
@@ -107,7 +112,8 @@ def search_with_ours(asked: argparse.Namespace) -> Measured:
     flags = read_flags(words)
     plan = make_plan(flags, space_of(flags))
     assert plan is not None
-    with session(plan) as (slots, spending), patch.object(tuner, "run_trial", our_trial):
+    ours = patch.multiple(tuner, run_trial=our_trial, _place=our_place)
+    with session(plan) as (slots, spending), ours:
         begin(plan)
         with measured() as found:
             trials = tuner.search(plan, slots, spending)

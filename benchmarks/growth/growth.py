@@ -55,14 +55,14 @@ def growth_figure(found: pd.DataFrame, axis: str) -> Figure:
     """A panel for every unit, on logarithmic axes, with lines of slope 1 behind the points."""
     panels = {unit: [name for name in found if str(name).endswith(unit)] for unit in UNITS}
     panels = {unit: names for unit, names in panels.items() if names}
-    figure = Figure(figsize=(5.2 * len(panels), 5.6), layout="constrained")
+    figure = Figure(figsize=(4.6 * len(panels) + 0.6, 3.6 + 0.2 * max(map(len, panels.values()))), layout="constrained")
     for axes, (unit, names) in zip(figure.subplots(1, len(panels), squeeze=False).flat, panels.items(), strict=True):
         for place, name in enumerate(names):
             values = found[name][found[name] > 0]
             axes.plot(values.index, values, f"-{_MARKERS[place % 12]}", ms=5, lw=1.3, label=name[: -len(unit)])
         axes.set(xscale="log", yscale="log", xlabel=axis, ylabel=UNITS[unit])
         _axes(axes, list(found.index))
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=8, frameon=False)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), fontsize=8, frameon=False)
     return figure
 
 

@@ -15,7 +15,7 @@ from unittest.mock import patch
 import numpy as np
 from PIL import Image
 
-from benchmarks.growth.measuring import Measured, peak_mb, timed
+from benchmarks.growth.measuring import Measured, Meter
 
 N_CLASSES = 5
 SHOT_TWICE = 100
@@ -76,25 +76,29 @@ def write_table(path: Path, labels: list[int]) -> None:
 
 def driver(size: int, folder: Path) -> Measured:
     """A checked plan, and a search begun; its parts are timed where the plan calls them."""
+    import scipy.fft
+    import scipy.sparse.csgraph  # noqa: F401  what the driver would import on its way
+    import sklearn.model_selection  # noqa: F401
+
     from cluster import plan as planning
     from cluster.flags import read_flags
     from cluster.identity import begin
     from cluster.space import space_of
 
     flags = read_flags(["--data", str(folder / str(size)), "--out", str(folder / f"out-{size}"), "--quiet"])
-    found: Measured = {"before the data_mb": peak_mb()}
-    with timed(found, "all"), ExitStack() as patched:
+    meter = Meter()
+    with meter.timed("all"), ExitStack() as patched:
         for function, phase in _PHASES.items():
-            patched.enter_context(patch.object(planning, function, _timed(getattr(planning, function), found, phase)))
+            patched.enter_context(patch.object(planning, function, _timed(getattr(planning, function), meter, phase)))
         plan = planning.make_plan(flags, space_of(flags))
         assert plan is not None
         begin(plan)
-    return {**found, "images seen twice": size - float(plan.groups.max() + 1)}
+    return {**meter.found, "images seen twice": size - float(plan.groups.max() + 1)}
 
 
-def _timed(function: Callable[..., Any], found: Measured, phase: str) -> Callable[..., Any]:
+def _timed(function: Callable[..., Any], meter: Meter, phase: str) -> Callable[..., Any]:
     def call(*arguments: Any) -> Any:
-        with timed(found, phase):
+        with meter.timed(phase):
             return function(*arguments)
 
     return call
@@ -111,14 +115,14 @@ def worker(size: int, folder: Path) -> Measured:
 
     search, place = SearchFolder(folder / f"out-{size}"), DataPlace(str(folder / str(size)))
     recipe = Recipe(backbone="test_vit", image_size=32, batch_size=32, learning_rate=1e-3, epochs=1)
-    found: Measured = {"imports alone_mb": peak_mb()}
-    with timed(found, "list the folder"):
+    meter = Meter()
+    with meter.timed("list the folder"):
         facts(place)
-    with timed(found, "tables"):
+    with meter.timed("tables"):
         data = train.load_data(place.here())
-    with timed(found, "fold file"):
+    with meter.timed("fold file"):
         folds = train.Folds.load(search.folds)
-    with timed(found, "first batch of an epoch"):
+    with meter.timed("first batch of an epoch"):
         images = TrainingImages(data, folds.split(0)[0], recipe, 0, 1)
         next(iter(training_loader(images, recipe, 0, 0)))
-    return found
+    return meter.found

@@ -14,6 +14,8 @@ import psutil
 Measured = dict[str, float]
 
 _EVERY_S = 2.0
+_TRIAL = "ray::ImplicitFunc"
+"""What Ray Tune calls the process of a trial."""
 
 
 def peak_mb() -> float:
@@ -25,24 +27,30 @@ def peak_mb() -> float:
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
 
 
-@contextmanager
-def timed(found: Measured, name: str) -> Iterator[None]:
-    """Adds seconds, and the peak so far, under that name."""
-    started = time.perf_counter()
-    yield
-    found[f"{name}_s"] = found.get(f"{name}_s", 0.0) + time.perf_counter() - started
-    found[f"{name}_mb"] = peak_mb()
+class Meter:
+    """Seconds of this process's parts, and the memory that it had at the most by their ends, beyond its imports."""
+
+    def __init__(self) -> None:
+        self._imports_mb = peak_mb()
+        self.found: Measured = {"imports alone, MB": self._imports_mb}
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.found[f"{name}_s"] = time.perf_counter() - started
+        self.found[f"{name}_mb"] = peak_mb() - self._imports_mb
 
 
 class WorkerMemory:
-    """Looks every two seconds at what Ray's workers under this process have for themselves: resident less shared.
+    """Looks every two seconds at what the trials' workers under this process have for themselves: resident less shared.
 
     What they share are libraries, which are in memory once, and the object store.
     """
 
     def __init__(self) -> None:
-        self.largest_mb = self.together_mb = 0.0
-        """Of one worker, and of all of them at one time."""
+        self.largest_mb = 0.0
+        """Of one worker."""
         self.most = 0
         """Workers at one time."""
         self._ended = threading.Event()
@@ -60,15 +68,13 @@ class WorkerMemory:
         while not self._ended.wait(_EVERY_S):
             own = [mb for process in psutil.Process().children(recursive=True) if (mb := _worker_mb(process))]
             self.largest_mb = max([self.largest_mb, *own])
-            self.together_mb = max(self.together_mb, sum(own))
             self.most = max(self.most, len(own))
 
 
 def _worker_mb(process: psutil.Process) -> float:
     """0 for one that is no worker at work, or is gone."""
     try:
-        words = process.cmdline()
-        if not words or not words[0].startswith("ray::") or words[0].startswith("ray::IDLE"):
+        if not "".join(process.cmdline()).startswith(_TRIAL):
             return 0.0
         memory = process.memory_info()
         return float(memory.rss - memory.shared) / 2**20

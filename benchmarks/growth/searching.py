@@ -34,8 +34,7 @@ def _search(trials: int, nodes: int, slots: int, out: Path) -> Measured:
         "driver, CPU_s": found["cpu_s"],
         "driver, CPU a report_ms": 1000 * found["cpu_s"] / found["reports"],
         "driver, peak_mb": found["memory_mb"],
-        "one worker, its own_mb": workers.largest_mb,
-        "all workers, their own_mb": workers.together_mb,
+        "one worker, without torch_mb": workers.largest_mb,
         "workers": workers.most,
         "reports": found["reports"],
     }
