@@ -101,7 +101,8 @@ def test_an_edit_in_mid_search_changes_nothing_and_a_budget_can_grow(
     edited.write_text(whole)
     done = subprocess.run(more, cwd=copy, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert sum(map(len, epochs_of(out).values())) in (19, 20)
+    # Who comes to lead in the very last epoch, in place of one whose folds were trained before, trains 3 epochs more.
+    assert sum(map(len, epochs_of(out).values())) in (19, 20, 22, 23)
 
 
 def _made(folder: Path) -> Path:
