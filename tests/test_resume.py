@@ -79,7 +79,8 @@ def test_an_edit_in_mid_search_changes_nothing_and_a_budget_can_grow(
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, _made(copy) / name)
     out = SearchFolder(tmp_path / "OUT")
     flags = ("--data", stripes, "--out", out.path, "--epochs", "3", "--folds", "2", "--promote", "1", *SMALL)
-    flags = (*flags, "--concurrent", "1")
+    # Of a seed whose leader stays: another one's folds would come on top of the budget (CHANGELOG.md, "Known").
+    flags = (*flags, "--concurrent", "1", "--seed", "1")
     edited = copy / "trainables" / "layout.py"  # which all import, and flags first
     whole = edited.read_text()
     driver = started(copy, *flags, "--epoch-budget", "14")
@@ -101,8 +102,7 @@ def test_an_edit_in_mid_search_changes_nothing_and_a_budget_can_grow(
     edited.write_text(whole)
     done = subprocess.run(more, cwd=copy, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    # Who comes to lead in the very last epoch, in place of one whose folds were trained before, trains 3 epochs more.
-    assert sum(map(len, epochs_of(out).values())) in (19, 20, 22, 23)
+    assert sum(map(len, epochs_of(out).values())) in (19, 20)
 
 
 def _made(folder: Path) -> Path:
