@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 
+from benchmarks.spread import spread
 from cluster.session import REUSED
 
 WORK = (("mobilenetv2_100", 160, 32), ("mobilenetv2_100", 128, 16), ("resnet18", 128, 32), ("test_vit", 64, 32))
@@ -64,13 +65,9 @@ def compared(work: tuple[str, int, int], rounds: int, count: int) -> str:
         for found, environment in pairs[:: 1 if number % 2 else -1]:
             found.append(in_own_process(work, count, environment))
     assert len({each["loss"] for each in default + reused}) == 1, "memory changed a result"
-    cells = [_spread([each[name] for each in found]) for name in ("ms", "mb") for found in (default, reused)]
-    ratio = _spread([b["ms"] / a["ms"] for a, b in zip(default, reused, strict=True)], 2)
+    cells = [spread([each[name] for each in found], 0) for name in ("ms", "mb") for found in (default, reused)]
+    ratio = spread([b["ms"] / a["ms"] for a, b in zip(default, reused, strict=True)], 2)
     return f"| `{work[0]}`, {work[1]} px, {work[2]} | {' | '.join(cells)} | {ratio} |"
-
-
-def _spread(values: list[float], digits: int = 0) -> str:
-    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
 
 
 def main(arguments: list[str] | None = None) -> None:

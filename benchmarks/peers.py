@@ -34,6 +34,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.peer_systems.work import Work
+from benchmarks.spread import spread
 from cluster.asha import GRACE_EPOCHS, REDUCTION_FACTOR
 from cluster.flags import read_flags
 from cluster.plan import make_plan
@@ -96,18 +97,14 @@ def tell(found: pd.DataFrame) -> None:
     print(f"\nn = {found['seed'].nunique()} seeds: median (range)\n")
     print(f"| system | {' | '.join(MEASURES)} |\n{'|---' * (1 + len(MEASURES))}|")
     for system, part in found.groupby("system", sort=False):
-        spreads = [_spread(part[name], 4 if name == "test_accuracy" else 1) for name in MEASURES]
+        spreads = [spread(part[name], 4 if name == "test_accuracy" else 1) for name in MEASURES]
         print(f"| {system} | {' | '.join(spreads)} |")
     wide = found.pivot(index="seed", columns="system", values=list(MEASURES))
     print("\nOurs as a share of each, paired by seed: median (range)\n")
     for system in found["system"].unique():
         if system != "ours" and "ours" in set(found["system"]):
-            shares = [f"{name} {_spread(wide[name]['ours'] / wide[name][system], 2)}" for name in MEASURES[:3]]
+            shares = [f"{name} {spread(wide[name]['ours'] / wide[name][system], 2)}" for name in MEASURES[:3]]
             print(f"- {system}: {', '.join(shares)}")
-
-
-def _spread(values: pd.Series[float], digits: int) -> str:
-    return f"{values.median():.{digits}f} ({values.min():.{digits}f}–{values.max():.{digits}f})"
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -187,6 +187,18 @@ def tell_beyond(found: pd.DataFrame, rule: str) -> None:
         print(f"{name}, {rule} beyond {DEFAULT}: {by_pool.mean():+.4f} ± {error:.4f}, paired")
 
 
+def tell_all(found: pd.DataFrame, title: str, end_se: float) -> None:
+    """Every table of one set of curves."""
+    ranked = found[found["metric"] == METRICS[0]]
+    n = int((ranked["rule"] == DEFAULT).sum())
+    tell(ranked, f"{title}, n = {n} searches a rule; standard error of one end {end_se:.4f}")
+    tell_numbers(found)
+    tell_sizes(ranked, DEFAULT)
+    if (cheap := within_target(ranked)) is not None and cheap != DEFAULT:
+        tell_sizes(ranked, cheap)
+        tell_beyond(ranked, cheap)
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stopping", description=str(__doc__).splitlines()[0])
     parser.add_argument("files", type=Path, nargs="*")
@@ -200,20 +212,14 @@ def main(arguments: list[str] | None = None) -> None:
     tables, told = {}, {}
     for path in flags.files or sorted(STORED.glob("*.csv.gz")):
         pools = load_pools(path)
-        found = all_compared(pools, flags)
-        ranked = found[found["metric"] == METRICS[0]]
-        n = ranked.groupby("rule").size().iloc[0]
-        recipes = ", ".join(str(pool.size[0]) for pool in pools)
-        end_se = float(np.mean([pool.end_se for pool in pools]))
-        tell(ranked, f"{path.name}: {recipes} recipes, n = {n} searches a rule; standard error of one end {end_se:.4f}")
-        tell_numbers(found)
-        tell_sizes(ranked, DEFAULT)
-        if (cheap := within_target(ranked)) is not None and cheap != DEFAULT:
-            tell_sizes(ranked, cheap)
-            tell_beyond(ranked, cheap)
-        tables[path.name.split(".")[0]] = (means(ranked), end_se)
+        if all(pool.size[0] < min(flags.trials) for pool in pools):
+            print(f"note: {path.name} has too few recipes for searches of {min(flags.trials)} trials")
+            continue
+        found, end_se = all_compared(pools, flags), float(np.mean([pool.end_se for pool in pools]))
+        tell_all(found, f"{path.name}: {', '.join(str(pool.size[0]) for pool in pools)} recipes", end_se)
+        tables[path.name.split(".")[0]] = (means(found[found["metric"] == METRICS[0]]), end_se)
         told[path.name] = {metric: as_json(rows) for metric, rows in found.groupby("metric")}
-    if flags.figure:
+    if flags.figure and tables:
         stopping_figure(tables, DEFAULT).savefig(flags.figure, dpi=110)
     if flags.json:
         save_json(flags.json, told)

@@ -22,13 +22,13 @@ OTHERS = {
 
 def stopping_figure(tables: Mapping[str, tuple[pd.DataFrame, float]], shipped: str) -> Figure:
     """By set the means of every rule, with columns `share`, `lost`, `se share`, `se lost`, and an end's error."""
-    figure = Figure(figsize=(6.2 * len(tables), 5.2), layout="constrained")
+    figure = Figure(figsize=(6.2 * len(tables) + 2.4, 4.8), layout="constrained")
     panels = figure.subplots(1, len(tables), squeeze=False).flat
     for axes, (name, (table, end_se)) in zip(panels, tables.items(), strict=True):
         _panel(axes, table, end_se, shipped)
         axes.set_title(name)
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3 * len(tables), frameon=False, fontsize=9)
+    figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize=9)
     return figure
 
 

@@ -60,6 +60,11 @@ def test_the_table_of_curves_that_never_cross(tmp_path: Path, capsys: pytest.Cap
     assert told.exists()
 
 
+def test_too_few_recipes_are_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stopping.main([str(made_up(tmp_path / "made.csv.gz")), "--trials", "9"])
+    assert "note: made.csv.gz has too few recipes for searches of 9 trials" in capsys.readouterr().out
+
+
 def test_known_good_recipes_are_first_in_every_search(tmp_path: Path) -> None:
     pool = load_pools(made_up(tmp_path / "made.csv.gz"))[0]
     drawn = list(stopping.searches(pool, [4, 6], 5, known_good=2))
