@@ -123,13 +123,14 @@ def search_with_ours(asked: argparse.Namespace) -> Measured:
 @contextmanager
 def measured() -> Iterator[Measured]:
     """What this process took meanwhile."""
-    before, started = psutil.Process().cpu_times(), time.monotonic()
+    before, started, before_mb = psutil.Process().cpu_times(), time.monotonic(), peak_mb()
     found: Measured = {}
     yield found
     after = psutil.Process().cpu_times()
     found["cpu_s"] = after.user + after.system - before.user - before.system
     found["seconds"] = time.monotonic() - started
     found["memory_mb"] = peak_mb()
+    found["added_mb"] = found["memory_mb"] - before_mb
 
 
 def main(arguments: list[str] | None = None) -> None:

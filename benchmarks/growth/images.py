@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.growth.measuring import Measured, Meter
+from trainables.bar import bar
 
 N_CLASSES = 5
 SHOT_TWICE = 100
@@ -46,10 +47,11 @@ def jpeg(number: int) -> bytes:
 def prepare(folder: Path, sizes: list[int]) -> None:
     """A data folder for each size. Their images are the same files, linked: a folder of its own has each once."""
     pool = folder / "pool"
-    pool.mkdir(parents=True, exist_ok=True)
-    numbers = [number for number in range(max(sizes)) if not (pool / name(number)).exists()]
-    with ThreadPoolExecutor() as threads:
-        list(threads.map(lambda number: (pool / name(number)).write_bytes(jpeg(number)), numbers))
+    pool.mkdir(parents=True)
+    with ThreadPoolExecutor() as threads, bar("generating images", quiet=False) as update:
+        written = threads.map(lambda number: (pool / name(number)).write_bytes(jpeg(number)), range(max(sizes)))
+        for done, _ in enumerate(written, start=1):
+            update(done, max(sizes))
     for size in sizes:
         layout(folder / str(size), pool, size)
 

@@ -13,7 +13,7 @@ import psutil
 
 Measured = dict[str, float]
 
-_EVERY_S = 2.0
+_EVERY_S = 1.0
 _TRIAL = "ray::ImplicitFunc"
 """What Ray Tune calls the process of a trial."""
 
@@ -28,22 +28,26 @@ def peak_mb() -> float:
 
 
 class Meter:
-    """Seconds of this process's parts, and the memory that it had at the most by their ends, beyond its imports."""
+    """Seconds of this process's parts, and the most memory that it had by their ends, beyond what it began with."""
 
     def __init__(self) -> None:
-        self._imports_mb = peak_mb()
-        self.found: Measured = {"imports alone, MB": self._imports_mb}
+        self._before_mb = peak_mb()
+        self._seconds: Measured = {}
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
         started = time.perf_counter()
         yield
-        self.found[f"{name}_s"] = time.perf_counter() - started
-        self.found[f"{name}_mb"] = peak_mb() - self._imports_mb
+        self._seconds[f"{name}_s"] = time.perf_counter() - started
+
+    @property
+    def found(self) -> Measured:
+        added = peak_mb() - self._before_mb
+        return {**self._seconds, "beyond the imports_mb": added, "imports alone, MB": self._before_mb}
 
 
 class WorkerMemory:
-    """Looks every two seconds at what the trials' workers under this process have for themselves: resident less shared.
+    """Looks every second at what the trials' workers under this process have for themselves: resident less shared.
 
     What they share are libraries, which are in memory once, and the object store.
     """
@@ -51,6 +55,8 @@ class WorkerMemory:
     def __init__(self) -> None:
         self.largest_mb = 0.0
         """Of one worker."""
+        self.together_mb = 0.0
+        """Of all workers at one time."""
         self.most = 0
         """Workers at one time."""
         self._ended = threading.Event()
@@ -68,6 +74,7 @@ class WorkerMemory:
         while not self._ended.wait(_EVERY_S):
             own = [mb for process in psutil.Process().children(recursive=True) if (mb := _worker_mb(process))]
             self.largest_mb = max([self.largest_mb, *own])
+            self.together_mb = max(self.together_mb, sum(own))
             self.most = max(self.most, len(own))
 
 

@@ -32,9 +32,11 @@ def _search(trials: int, nodes: int, slots: int, out: Path) -> Measured:
     return {
         "driver, wall-clock_s": found["seconds"],
         "driver, CPU_s": found["cpu_s"],
-        "driver, CPU a report_ms": 1000 * found["cpu_s"] / found["reports"],
-        "driver, peak_mb": found["memory_mb"],
-        "one worker, without torch_mb": workers.largest_mb,
-        "workers": workers.most,
+        "driver, by the search_mb": found["added_mb"],
+        "all workers, without torch_mb": workers.together_mb,
+        "largest worker, without torch_mb": workers.largest_mb,
+        "driver, CPU ms a report": 1000 * found["cpu_s"] / found["reports"],
+        "driver, MB in all": found["memory_mb"],
+        "workers at work at one time": workers.most,
         "reports": found["reports"],
     }

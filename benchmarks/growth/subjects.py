@@ -25,7 +25,7 @@ class Subject:
 
 
 SUBJECTS = {
-    "trials": Subject("trials, on 16 slots", (10, 30, 100, 300, 1_000), {"search": searching.with_trials}),
+    "trials": Subject("trials, on 16 slots", (10, 50, 200, 1_000), {"search": searching.with_trials}),
     "workers": Subject("workers, for 128 trials", (1, 4, 16, 64), {"search": searching.with_workers}),
     "images": Subject(
         "training images",
@@ -35,10 +35,15 @@ SUBJECTS = {
     ),
     "members": Subject(
         "members",
-        (1, 4, 20, 100),
+        (1, 3, 10, 30, 100),
         {"predict": answers.predict_members, "blend": answers.blend_members},
         answers.prepare_members,
     ),
-    "views": Subject("views, by 12 members", (1, 2, 4, 8), {"predict": answers.predict_views}, answers.prepare_views),
+    "views": Subject(
+        f"views, by {answers.MEMBERS_OF_VIEWS} members",
+        (1, 2, 4, 8),
+        {"predict": answers.predict_views},
+        answers.prepare_views,
+    ),
 }
 """Eight views are the most that there are (`search_spaces.kinds.MOST_VIEWS`)."""
