@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -48,6 +49,11 @@ from trainables.scores import METRICS
 
 VARIANTS = ("plain", "ours")
 DIGITS = 10
+
+_BEGUN = "begun"
+"""Folder in OUT with a file for each trial that has begun."""
+_PATIENCE_S = 600
+
 Measured = dict[str, float]
 
 
@@ -66,8 +72,9 @@ def plain_trial(config: dict[str, Any], *, epochs: int) -> None:
         tune.report(row)
 
 
-def our_trial(config: dict[str, Any], *, data: Any, out: Path, setting: Any) -> None:
+def our_trial(config: dict[str, Any], *, data: Any, out: Path, setting: Any, together: int = 1) -> None:
     """In place of `run_trial`: the rows go to `metrics.csv`, as a training's do, and some predictions beside them."""
+    wait_for_others(out / _BEGUN, config["trial"], together)
     folder = SearchFolder(out).trial(config["trial"]).fold(0)
     epochs = json.loads(SearchFolder(out).trial(config["trial"]).recipe.read_text())["epochs"]
     save_array(folder.pred_probs, np.full((len(Folds.load(SearchFolder(out).folds).split(0)[1]), DIGITS), 1 / DIGITS))
@@ -76,6 +83,17 @@ def our_trial(config: dict[str, Any], *, data: Any, out: Path, setting: Any) -> 
         rows.append({**row, "score_s": 0.0, "ended_at": time.time()})
         write_whole(folder.metrics, pd.DataFrame(rows).to_csv(index=False))
         tune.report(row)
+
+
+def wait_for_others(folder: Path, number: int, together: int) -> None:
+    """Until so many trials have begun: with epochs of no time the first workers would leave the last ones nothing."""
+    folder.mkdir(exist_ok=True)
+    (folder / str(number)).touch()
+    until = time.monotonic() + _PATIENCE_S
+    while (begun := len([*folder.iterdir()])) < together:
+        if time.monotonic() > until:
+            raise TimeoutError(f"After {_PATIENCE_S} s {begun} of {together} trials have begun")
+        time.sleep(0.2)
 
 
 def our_place(config: dict[str, Any]) -> PlacementGroupFactory:
@@ -112,12 +130,15 @@ def search_with_ours(asked: argparse.Namespace) -> Measured:
     flags = read_flags(words)
     plan = make_plan(flags, space_of(flags))
     assert plan is not None
-    ours = patch.multiple(tuner, run_trial=our_trial, _place=our_place)
+    ours = patch.multiple(tuner, run_trial=partial(our_trial, together=asked.together), _place=our_place)
     with session(plan) as (slots, spending), ours:
         begin(plan)
+        started = time.time()
         with measured() as found:
             trials = tuner.search(plan, slots, spending)
-    return {**found, "reports": sum(trial.epoch for trial in trials)}
+    begun = sorted(path.stat().st_mtime for path in (plan.search.path / _BEGUN).iterdir())
+    begun_s = begun[asked.together - 1] - started
+    return {**found, "begun_s": begun_s, "reports": sum(trial.epoch for trial in trials)}
 
 
 @contextmanager
@@ -140,6 +161,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--nodes", type=int, default=4)
     parser.add_argument("--slots", type=int, default=4, help="of each node")
+    parser.add_argument("--together", type=int, default=1, help="ours: none reports before so many have begun")
     parser.add_argument("--variant", choices=VARIANTS, help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
     if asked.variant:
@@ -161,7 +183,9 @@ def one(asked: argparse.Namespace, variant: str) -> dict[str, Any]:
         for _ in range(asked.nodes):
             simulated.add_node(num_cpus=asked.slots)
         simulated.wait_for_nodes()
-        words = [f"--{name}={getattr(asked, name)}" for name in ("out", "trials", "epochs", "nodes", "slots")]
+        words = [
+            f"--{name}={getattr(asked, name)}" for name in ("out", "trials", "epochs", "nodes", "slots", "together")
+        ]
         command = [sys.executable, "-m", "benchmarks.scale", "--variant", variant, *words]
         known = {**os.environ, "RAY_ADDRESS": simulated.address, "RAY_AIR_NEW_OUTPUT": "0"}
         said = subprocess.run(command, env=known, check=True, stdout=subprocess.PIPE, text=True).stdout

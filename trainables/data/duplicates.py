@@ -94,7 +94,7 @@ def _pairs_of_near_hashes(hashes: NDArray[np.uint64]) -> Iterator[NDArray[np.int
     starts = range(0, len(hashes), _BLOCK)
     for one, other in combinations_with_replacement(starts, 2):
         bits = np.bitwise_count(hashes[one : one + _BLOCK, None] ^ hashes[None, other : other + _BLOCK])
-        pairs = np.argwhere(bits <= MOST_BITS) + (one, other)
+        pairs = np.argwhere(bits <= MOST_BITS) + np.array((one, other))
         pairs = pairs[pairs[:, 1] > pairs[:, 0]]
         for start in range(0, len(pairs), _BLOCK):
             yield pairs[start : start + _BLOCK]
