@@ -72,23 +72,23 @@ def growth_figure(found: pd.DataFrame, axis: str) -> Figure:
     """A panel for every unit, on logarithmic axes, with lines of slope 1 behind the points; exponents in the legend."""
     panels = {unit: [name for name in found if str(name).endswith(unit)] for unit in UNITS}
     panels = {unit: names for unit, names in panels.items() if names}
-    figure = Figure(figsize=(5.2 * len(panels) + 0.6, 3.8 + 0.2 * max(map(len, panels.values()))), layout="constrained")
+    figure = Figure(figsize=(5.2 * len(panels) + 0.6, 4.0 + 0.1 * max(map(len, panels.values()))), layout="constrained")
     for axes, (unit, names) in zip(figure.subplots(1, len(panels), squeeze=False).flat, panels.items(), strict=True):
         for place, name in enumerate(names):
             values = found[name][found[name] > 0]
-            label = f"{name[: -len(unit)]} ({_digits(exponent(list(values.index), list(values)), '.2f')})"
+            grown = _digits(exponent(list(values.index), list(values)), ".2f")
+            label = f"{name[: -len(unit)]} ({grown or 'one point'})"
             axes.plot(values.index, values, f"-{_MARKERS[place % 12]}", ms=5, lw=1.3, label=label)
         axes.set(xscale="log", yscale="log", xlabel=axis, ylabel=UNITS[unit])
         _axes(axes, list(found.index))
-        axes.legend(
-            title="(exponent)",
-            loc="upper center",
-            bbox_to_anchor=(0.5, -0.16),
-            fontsize=8,
-            title_fontsize=8,
-            frameon=False,
-        )
+        _legend(axes)
     return figure
+
+
+def _legend(axes: Axes) -> None:
+    """Below the axes, in two columns."""
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.16), "ncols": 2}
+    axes.legend(title="(exponent)", fontsize=8, title_fontsize=8, frameon=False, **place)
 
 
 def _axes(axes: Axes, sizes: list[int]) -> None:
