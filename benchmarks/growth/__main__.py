@@ -23,7 +23,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.growth.subjects import SUBJECTS, Measured, Subject
+from benchmarks.growth.measuring import Measured
+from benchmarks.growth.subjects import SUBJECTS, Subject
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -33,7 +33,7 @@ def exponents(found: pd.DataFrame) -> pd.DataFrame:
     sizes = list(found.index)
     return pd.DataFrame(
         {
-            what: {"exponent": exponent(sizes, values), "last step": exponent(sizes[-2:], values.iloc[-2:])}
+            what: {"exponent": exponent(sizes, list(values)), "last step": exponent(sizes[-2:], list(values)[-2:])}
             for what, values in found.items()
         }
     )
@@ -70,7 +70,7 @@ def _title(what: str) -> str:
 
 def growth_figure(found: pd.DataFrame, axis: str) -> Figure:
     """A panel for every unit, on logarithmic axes, with lines of slope 1 behind the points; exponents in the legend."""
-    panels = {unit: [name for name in found if str(name).endswith(unit)] for unit in UNITS}
+    panels = {unit: [name for name in map(str, found) if name.endswith(unit)] for unit in UNITS}
     panels = {unit: names for unit, names in panels.items() if names}
     figure = Figure(figsize=(5.2 * len(panels) + 0.6, 4.0 + 0.1 * max(map(len, panels.values()))), layout="constrained")
     for axes, (unit, names) in zip(figure.subplots(1, len(panels), squeeze=False).flat, panels.items(), strict=True):

@@ -108,9 +108,11 @@ def _timed(function: Callable[..., Any], meter: Meter, phase: str) -> Callable[.
 
 def worker(size: int, folder: Path) -> Measured:
     """Of the search that the driver has begun; an epoch's batches are made and the first is read."""
+    import trainables.train  # noqa: F401  the libraries of a training, which it would import on its way
     from search_spaces import Recipe
-    from trainables import train
+    from trainables.data.folds import Folds
     from trainables.data.images import TrainingImages, training_loader
+    from trainables.data.kaggle import load_data
     from trainables.data.place import DataPlace
     from trainables.layout import SearchFolder
     from trainables.node import facts
@@ -121,9 +123,9 @@ def worker(size: int, folder: Path) -> Measured:
     with meter.timed("list the folder"):
         facts(place)
     with meter.timed("tables"):
-        data = train.load_data(place.here())
+        data = load_data(place.here())
     with meter.timed("fold file"):
-        folds = train.Folds.load(search.folds)
+        folds = Folds.load(search.folds)
     with meter.timed("first batch of an epoch"):
         images = TrainingImages(data, folds.split(0)[0], recipe, 0, 1)
         next(iter(training_loader(images, recipe, 0, 0)))

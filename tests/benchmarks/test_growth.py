@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from benchmarks import scale
 from benchmarks.growth import __main__ as growing
 from benchmarks.growth import images, measuring
 from benchmarks.growth.growth import as_table, exponent, exponents, growth_figure
@@ -151,6 +152,13 @@ def test_only_the_workers_of_trials_are_looked_at(monkeypatch: pytest.MonkeyPatc
         for process in started:
             process.kill()
             process.wait()
+
+
+def test_trials_wait_until_enough_have_begun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(scale, "_PATIENCE_S", 0)
+    with pytest.raises(TimeoutError, match="1 of 2 trials have begun"):
+        scale.wait_for_others(tmp_path / "begun", 7, together=2)
+    scale.wait_for_others(tmp_path / "begun", 8, together=2)
 
 
 @pytest.mark.slow
