@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from search_spaces import Recipe
 from search_spaces.kinds import LOSSES
+from trainables.losses import bi_tempered
 from trainables.losses.of_recipe import loss_of
 from trainables.optimizers import optimizer_of
 from trainables.precision import scaler_of
@@ -54,6 +55,12 @@ def asked_in_a_step(net: nn.Module, outputs: int = 3, **fields: object) -> list[
     return seen.asked
 
 
+@pytest.fixture(autouse=True)
+def _as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one place where a CPU is asked and a GPU is not."""
+    monkeypatch.setattr(bi_tempered, "_looks", lambda logits: False)
+
+
 @pytest.mark.parametrize("loss", list(LOSSES))
 def test_no_loss_asks(plain: Callable[[], nn.Module], loss: str) -> None:
     assert not asked_in_a_step(plain(), loss=loss)
@@ -65,7 +72,7 @@ def test_no_loss_asks(plain: Callable[[], nn.Module], loss: str) -> None:
         {"optimizer": "sgd", "sam_rho": 0.05},
         {"optimizer": "adam", "clip_norm": 0.1},
         {"loss": "bi_tempered", "t1": 0.8, "t2": 1.4, "smoothing": 0.1, "sam_rho": 0.1, "clip_norm": 1.0},
-        {"ohem_keep": 0.3, "loss": "ohem"},
+        {"ohem_keep": 0.3, "loss": "bi_tempered", "t2": 1.4, "ousm_drop": 0},
     ],
 )
 def test_nor_does_anything_around_it(plain: Callable[[], nn.Module], fields: dict[str, object]) -> None:
