@@ -13,6 +13,7 @@ from torch.nn.utils import get_total_norm
 
 from search_spaces.recipe import Recipe
 from trainables.backbones import Net
+from trainables.precision import dtype_of
 
 _MOMENTUM = 0.9
 
@@ -21,17 +22,44 @@ def optimizer_of(recipe: Recipe, net: Net) -> torch.optim.Optimizer:
     """The optimizer of all trainable parameters, each group with its `lr_scale`.
 
     Biases and norms go without weight decay; with `layer_decay` below 1 the rate shrinks from the head to the stem,
-    by timm's own order of layers. torch's are fused, one kernel for many weights: on a CPU the fastest (docs/steps.md),
-    and on a GPU they ask nothing back, not even whether a float16 gradient overflowed.
+    by timm's own order of layers.
     """
-    groups, rate = _groups(recipe, net), recipe.learning_rate
+    groups, rate, fused = _groups(recipe, net), recipe.learning_rate, _fuses(recipe, net) or None
     kinds: dict[str, Callable[[], torch.optim.Optimizer]] = {
-        "sgd": lambda: torch.optim.SGD(groups, lr=rate, momentum=_MOMENTUM, nesterov=True, fused=True),
-        "adam": lambda: torch.optim.Adam(groups, lr=rate, fused=True),
-        "adamw": lambda: torch.optim.AdamW(groups, lr=rate, fused=True),
+        "sgd": lambda: torch.optim.SGD(groups, lr=rate, momentum=_MOMENTUM, nesterov=True),
+        "adam": lambda: torch.optim.Adam(groups, lr=rate, fused=fused),
+        "adamw": lambda: torch.optim.AdamW(groups, lr=rate, fused=fused),
         "adabelief": lambda: timm.optim.AdaBelief(groups, lr=rate),
     }
     return kinds[recipe.optimizer]()
+
+
+def _fuses(recipe: Recipe, net: Net) -> bool:
+    """Whether Adam is one kernel for many weights: on a GPU, but where float16's scaler may want a step left out.
+
+    SGD is never: torch's fused one cannot begin with some weights later than with others, as after `head_epochs`. On a
+    CPU it gains little (docs/steps.md).
+    """
+    where = next(net.parameters()).device
+    return where.type == "cuda" and dtype_of(recipe, where) is not torch.float16
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Its state from a checkpoint, which has tensors row by row, in the order in which the weights lie in memory.
+
+    A fused optimizer pairs a weight and its state by their places in memory. Whether it is fused is this machine's
+    matter, not the checkpoint's.
+    """
+    built = [group.get("fused") for group in optimizer.param_groups]
+    groups = [
+        {**group, "fused": fused} if "fused" in group else group
+        for group, fused in zip(state["param_groups"], built, strict=True)
+    ]
+    optimizer.load_state_dict({**state, "param_groups": groups})
+    for weight, kept in optimizer.state.items():
+        for name, value in kept.items():
+            if isinstance(value, Tensor) and value.shape == weight.shape:
+                kept[name] = torch.empty_like(weight, dtype=value.dtype).copy_(value)
 
 
 def _groups(recipe: Recipe, net: Net) -> list[dict[str, Any]]:

@@ -45,7 +45,7 @@ from trainables.last_epochs import last_answer, lost_nets, renew_statistics, sti
 from trainables.layout import FoldFolder, SearchFolder, load_json, save_array, save_json, write_whole
 from trainables.memory import keep_to_share
 from trainables.node import check_node
-from trainables.optimizers import optimizer_of
+from trainables.optimizers import load_optimizer, optimizer_of
 from trainables.precision import scaler_of
 from trainables.predict import device
 from trainables.ranks import ALONE, Rank, rank_under_torchrun
@@ -264,7 +264,7 @@ def _begin(
                 "it cannot be resumed here"
             )
         net.load_state_dict(stored["net"])
-        training.optimizer.load_state_dict(stored["optimizer"])
+        load_optimizer(training.optimizer, stored["optimizer"])
         training.scaler.load_state_dict(stored["scaler"])
         if training.average:
             training.average.module.load_state_dict(stored["average"])

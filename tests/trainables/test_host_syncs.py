@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from search_spaces import Recipe
 from search_spaces.kinds import LOSSES
+from trainables import optimizers
 from trainables.losses import bi_tempered
 from trainables.losses.of_recipe import loss_of
 from trainables.optimizers import optimizer_of
@@ -57,8 +58,9 @@ def asked_in_a_step(net: nn.Module, outputs: int = 3, **fields: object) -> list[
 
 @pytest.fixture(autouse=True)
 def _as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one place where a CPU is asked and a GPU is not."""
+    """Where a CPU is asked, and a GPU is not."""
     monkeypatch.setattr(bi_tempered, "_looks", lambda logits: False)
+    monkeypatch.setattr(optimizers, "_fuses", lambda recipe, net: True)
 
 
 @pytest.mark.parametrize("loss", list(LOSSES))
