@@ -2,7 +2,7 @@
 
 python -m benchmarks.input [--data FOLDER] [--images 128] [--size 380] [--rounds 7] [--augment diary] [--json FILE]
 
-Without `--data` the photos are made: 800 x 600 px JPEGs with a photo's detail, some 100 kB each. In turns, round by
+Without `--data` the photos are made: 800 x 600 px JPEGs with a photo's detail, some 250 kB each. In turns, round by
 round, each makes one float32 batch after the other of all images:
 
 kernel   decode; albumentations' crop, flips, turns, colours, `Normalize`, `ToTensorV2`, image by image (AUG-01)
@@ -31,6 +31,8 @@ from albumentations.pytorch import ToTensorV2
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks.spread import spread
+from cluster.session import REUSED
 from search_spaces.recipe import Recipe
 from trainables.backbones import Net
 from trainables.data.images import TrainingImages
@@ -145,6 +147,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--augment", default="diary", help="of our recipe")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args(arguments)
+    os.environ |= REUSED  # as workers are started; torch looks when it first allocates
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["XDG_CACHE_HOME"] = scratch
@@ -152,18 +155,14 @@ def main(arguments: list[str] | None = None) -> None:
     ratios = found.rdiv(found["kernel"], axis=0)
     table = pd.DataFrame(
         {
-            "ms an image": [_spread(found[way], 2) for way in found],
-            "times as fast": [_spread(ratios[way], 2) for way in found],
+            "ms an image": [spread(found[way], 2) for way in found],
+            "times as fast": [spread(ratios[way], 2) for way in found],
         },
         index=list(found),
     )
     print(f"n = {len(found)} rounds of {asked.images} images at {asked.size} px: median (range)\n\n{table.to_string()}")
     if asked.json:
         save_json(asked.json, {"ms": found.to_dict("list"), "times_as_fast": ratios.median().to_dict()})
-
-
-def _spread(values: pd.Series[float], digits: int) -> str:
-    return f"{values.median():.{digits}f} ({values.min():.{digits}f}-{values.max():.{digits}f})"
 
 
 if __name__ == "__main__":

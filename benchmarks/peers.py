@@ -28,11 +28,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.peer_systems.work import Work
+from benchmarks.spread import spread
 from cluster.asha import GRACE_EPOCHS, REDUCTION_FACTOR
 from cluster.flags import read_flags
 from cluster.plan import make_plan
@@ -47,7 +49,7 @@ SYSTEMS = {"plain_ray": "ray", "with_optuna": "optuna", "with_syne_tune": "syne_
 MEASURES = ("wall_s", "to_target_s", "overhead_s", "epochs", "test_accuracy")
 
 
-def prepared(asked: argparse.Namespace, seed: int) -> dict[str, Path]:
+def prepared(asked: argparse.Namespace, seed: int) -> dict[str, Any]:
     """Data, folds and recipes of a seed, as our own plan has them: `data`, `folds`, `recipes`."""
     folder = asked.out / f"seed{seed}"
     data, folds, recipes = folder / "data", folder / "folds.json", folder / "recipes.json"
@@ -95,18 +97,14 @@ def tell(found: pd.DataFrame) -> None:
     print(f"\nn = {found['seed'].nunique()} seeds: median (range)\n")
     print(f"| system | {' | '.join(MEASURES)} |\n{'|---' * (1 + len(MEASURES))}|")
     for system, part in found.groupby("system", sort=False):
-        spreads = [_spread(part[name], 4 if name == "test_accuracy" else 1) for name in MEASURES]
+        spreads = [spread(part[name], 4 if name == "test_accuracy" else 1) for name in MEASURES]
         print(f"| {system} | {' | '.join(spreads)} |")
     wide = found.pivot(index="seed", columns="system", values=list(MEASURES))
     print("\nOurs as a share of each, paired by seed: median (range)\n")
     for system in found["system"].unique():
         if system != "ours" and "ours" in set(found["system"]):
-            shares = [f"{name} {_spread(wide[name]['ours'] / wide[name][system], 2)}" for name in MEASURES[:3]]
+            shares = [f"{name} {spread(wide[name]['ours'] / wide[name][system], 2)}" for name in MEASURES[:3]]
             print(f"- {system}: {', '.join(shares)}")
-
-
-def _spread(values: pd.Series[float], digits: int) -> str:
-    return f"{values.median():.{digits}f} ({values.min():.{digits}f}–{values.max():.{digits}f})"
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -163,7 +163,7 @@ def _together(plan: Plan) -> str:
 def _cached(plan: Plan) -> list[str]:
     if not plan.cache_gb:
         return []
-    return [f"cache      at most {plan.cache_gb:g} GB of decoded images on each machine, in {pixels_folder()}"]
+    return [f"cache      at most {plan.cache_gb:g} GB of decoded images on each machine, in {pixels_folder().parent}"]
 
 
 def _denoised(plan: Plan) -> list[str]:

@@ -30,14 +30,14 @@ _PATIENCE = {"TUNE_FUNCTION_THREAD_TIMEOUT_S": "600"}
 next trial, and nobody is told: the search would wait for it for ever."""
 
 
-_REUSED = {"THP_MEM_ALLOC_ENABLE": "1", "MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
+REUSED = {"THP_MEM_ALLOC_ENABLE": "1", "MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 """For workers: what a step frees is kept for the next one, and large tensors lie on huge pages, where by default each
-step asks the system for its memory anew, page by page (docs/steps.md)."""
+step asks the system for its memory anew, page by page (docs/input.md)."""
 
 
 def memory_reuse() -> dict[str, str]:
-    """`_REUSED`, but where this process was started with something else."""
-    return {name: os.environ.get(name, value) for name, value in _REUSED.items()}
+    """`REUSED`, but where this process was started with something else."""
+    return {name: os.environ.get(name, value) for name, value in REUSED.items()}
 
 
 @contextmanager

@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from search_spaces.errors import InputError
 from search_spaces.space import Space
@@ -42,12 +44,21 @@ def load_space(name: str) -> Space:
     raise InputError(f"--space must be one of {', '.join(known)}, or a .py file that exists; got {name!r}.{hint}")
 
 
+class _LeavesNothing(SourceFileLoader):
+    """Writes no bytecode beside a file of the user's own."""
+
+    def set_data(self, path: str, data: Any, *, _mode: int = 0o666) -> None:
+        pass
+
+
 def _import_file(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"leafsearch_space_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
+    name = f"leafsearch_space_{path.stem}"
+    loader = _LeavesNothing(name, str(path))
+    spec = importlib.util.spec_from_loader(name, loader)
+    assert spec is not None
     module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except InputError as error:
         raise InputError(f"--space {path}: {error.rule}", error.problems) from None
     except Exception as error:  # whatever a file of the user's own raises

@@ -126,15 +126,11 @@ def _fitted(recipe: Recipe, size: int) -> list[A.BasicTransform]:
     return [A.Resize(size, size, interpolation=cv2.INTER_LINEAR)]
 
 
-def _cropped(recipe: Recipe, least: float) -> list[A.BasicTransform]:
-    """A random crop of at least a share `least` of the image, mirrored and transposed at random."""
+def _cropped(recipe: Recipe, least: float, *further: A.BasicTransform) -> OneWarp:
+    """A random crop of at least a share `least` of the image, mirrored and transposed at random; `further` moves."""
     size = recipe.image_size
-    return [
-        A.RandomResizedCrop((size, size), scale=(least, 1.0), interpolation=cv2.INTER_LINEAR),
-        A.HorizontalFlip(p=0.5),
-        A.VerticalFlip(p=0.5),
-        A.Transpose(p=0.5),
-    ]
+    crop = A.RandomResizedCrop((size, size), scale=(least, 1.0), interpolation=cv2.INTER_LINEAR)
+    return OneWarp([crop, A.HorizontalFlip(p=0.5), A.VerticalFlip(p=0.5), A.Transpose(p=0.5), *further])
 
 
 def _shifts(recipe: Recipe) -> View:
@@ -150,7 +146,7 @@ def _flips(recipe: Recipe) -> View:
         A.HueSaturationValue(hue_shift_limit=8, sat_shift_limit=20, val_shift_limit=10, p=0.5),
         A.RandomBrightnessContrast(brightness_limit=0.1, contrast_limit=0.1, p=0.5),
     ]
-    return View(A.Compose([OneWarp(_cropped(recipe, 0.5)), *colours]))
+    return View(A.Compose([_cropped(recipe, 0.5), *colours]))
 
 
 def _diary(recipe: Recipe) -> View:
@@ -170,24 +166,22 @@ def _diary(recipe: Recipe) -> View:
         A.HueSaturationValue(hue_shift_limit=0.2, sat_shift_limit=0.2, val_shift_limit=0.2, p=0.5),
         A.RandomBrightnessContrast(brightness_limit=0.1, contrast_limit=0.1, p=0.5),
     ]
-    return View(A.Compose([OneWarp([*_cropped(recipe, 0.08), moves]), *colours]))
+    return View(A.Compose([_cropped(recipe, 0.08, moves), *colours]))
 
 
 def _diary_reduced(recipe: Recipe) -> View:
     """Without turns and colours. (The diary tried "fewer", AUG-02, and does not say which.)"""
-    return View(A.Compose([OneWarp(_cropped(recipe, 0.08))]))
+    return View(A.Compose([_cropped(recipe, 0.08)]))
 
 
 def _rand_augment(recipe: Recipe) -> View:
     """After crop and flips, as the diary's DeiT kernel had it."""
-    return View(
-        A.Compose([OneWarp(_cropped(recipe, 0.5))]), v2.RandAugment(recipe.rand_augment_n, recipe.rand_augment_m)
-    )
+    return View(A.Compose([_cropped(recipe, 0.5)]), v2.RandAugment(recipe.rand_augment_n, recipe.rand_augment_m))
 
 
 def _auto_augment(recipe: Recipe) -> View:
     """The policy that was learned on ImageNet (arXiv 1805.09501), after crop and flips."""
-    return View(A.Compose([OneWarp(_cropped(recipe, 0.5))]), v2.AutoAugment())
+    return View(A.Compose([_cropped(recipe, 0.5)]), v2.AutoAugment())
 
 
 def _custom(recipe: Recipe) -> View:

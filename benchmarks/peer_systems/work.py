@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +28,7 @@ METRIC = "val_robust_loss"
 """What every system minimises."""
 
 Row = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class Work:
     grace: int
     factor: int
     seed: int
+    _known: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def save(self) -> Path:
         """Where `load` finds it."""
         path = self.out / "work.json"
-        save_json(
-            path, {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
-        )
+        given = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "_known"}
+        save_json(path, {name: str(value) if isinstance(value, Path) else value for name, value in given.items()})
         return path
 
     @classmethod
@@ -61,16 +61,26 @@ class Work:
         paths = {name: Path(stored[name]) for name in ("out", "data", "folds", "recipes")}
         return cls(**{**stored, **paths})
 
-    @cached_property
+    @property
     def images(self) -> ImageData:
-        return load_data(self.data)
+        """Read once in each process. (A `cached_property` of Python 3.11 holds a lock, and cannot be pickled.)"""
+        return self._once("images", lambda: load_data(self.data))
 
-    @cached_property
+    @property
     def validation_truth(self) -> NDArray[np.int64]:
         """True labels of the rows that fold 0 validates."""
+        return self._once("truth", self._read_truth)
+
+    def _read_truth(self) -> NDArray[np.int64]:
         truth = true_labels(self.data, self.images.image_ids)
         assert truth is not None
         return truth[Folds.load(self.folds).split(0)[1]]
+
+    def _once(self, name: str, read: Callable[[], T]) -> T:
+        if name not in self._known:
+            self._known[name] = read()
+        found: T = self._known[name]
+        return found
 
     def recipe(self, number: int) -> Recipe:
         return Recipe.from_dict(load_json(self.recipes)[number])

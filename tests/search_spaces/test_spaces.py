@@ -1,7 +1,9 @@
 """The contract that every space keeps: a new file in search_spaces/ inherits these tests by its name alone."""
 
 import random
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -116,6 +118,14 @@ def test_names_are_met_with_the_nearest_one(tmp_path) -> None:  # type: ignore[n
     own.write_text("SPACE = 3\n")
     with pytest.raises(InputError, match="must define SPACE"):
         load_space(str(own))
+
+
+def test_nothing_is_left_beside_a_file_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    own = tmp_path / "own.py"
+    own.write_text("from search_spaces.digits import SPACE\n")
+    load_space(str(own))
+    assert list(tmp_path.iterdir()) == [own]
 
 
 def test_seeds_are_whole_recipes() -> None:

@@ -161,6 +161,13 @@ def test_a_restart_of_the_machine_ends_it(photos: list[Path], monkeypatch: pytes
     assert before != after
 
 
+def test_what_a_machine_of_like_name_keeps_in_a_shared_home_stays(photos: list[Path]) -> None:
+    other = pixels_folder().with_name(f"{pixels_folder().name}-2") / "another start-data"
+    other.mkdir(parents=True)
+    PixelCache(photos[0].parent, 1).read(photos[0])
+    assert other.exists()
+
+
 def test_small_files_are_decoded_each_time(tmp_path: Path, decoded: list[Path]) -> None:
     path = tmp_path / "digit.png"
     cv2.imwrite(str(path), np.zeros((8, 8, 3), np.uint8))

@@ -182,17 +182,13 @@ class PixelCache:
 
 
 def pixels_folder() -> Path:
-    """Where this machine keeps decoded images: a folder for each data folder."""
-    return cache_folder() / "pixels"
+    """Where this machine keeps decoded images, a folder for each data folder: several machines may share a home."""
+    return cache_folder() / "pixels" / os.uname().nodename
 
 
 def _folder_of(root: Path) -> Path:
-    """Named after machine, its last start, and data: several machines may share a home."""
-    return pixels_folder() / f"{_machine()}{_start()}-{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]}"
-
-
-def _machine() -> str:
-    return f"{os.uname().nodename}-"
+    """Named after the machine's last start, and the data."""
+    return pixels_folder() / f"{_start()}-{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]}"
 
 
 def _start() -> str:
@@ -203,13 +199,13 @@ def _start() -> str:
 
 def _forget_earlier_starts(folder: Path) -> None:
     for each in _others(folder):
-        if not each.name.startswith(_machine() + _start()):
+        if not each.name.startswith(_start()):
             shutil.rmtree(each, ignore_errors=True)
 
 
 def _others(folder: Path) -> list[Path]:
     """This machine's other folders."""
-    return [each for each in pixels_folder().glob(f"{_machine()}*") if each != folder]
+    return [each for each in folder.parent.glob("*") if each != folder]
 
 
 def _make_room(folder: Path) -> bool:
