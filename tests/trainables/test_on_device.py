@@ -1,4 +1,4 @@
-"""Batches on the device: as they are on a CPU, and one ahead of the step on a GPU, which is played here."""
+"""Batches on the device: as they are on a CPU, and copied beside the steps on a GPU, which is played here."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from trainables.data import on_device as module
-from trainables.data.on_device import on_device
+from trainables.data.on_device import on_device, sent
 
 CPU = torch.device("cpu")
 
@@ -66,16 +66,29 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return log
 
 
-def test_on_a_gpu_the_next_is_copied_before_a_step_and_the_step_waits_for_its_own(log: list[str]) -> None:
+def test_on_a_gpu_a_step_waits_for_its_own_copy_and_not_for_the_next_batch(log: list[str]) -> None:
     for images, labels in on_device(batches(log), Cuda()):  # type: ignore[arg-type]
         log.append(f"step {int(images[0])} {int(labels[0])}")
     assert log == [
-        *("read 0", "copy 0", "read 1", "copy 1", "wait 0", "kept 0", "kept 10", "step 0 10"),
-        *("read 2", "copy 2", "wait 1", "kept 1", "kept 11", "step 1 11"),
-        *("wait 2", "kept 2", "kept 12", "step 2 12"),
+        *("read 0", "copy 0", "wait 0", "kept 0", "kept 10", "step 0 10"),
+        *("read 1", "copy 1", "wait 1", "kept 1", "kept 11", "step 1 11"),
+        *("read 2", "copy 2", "wait 2", "kept 2", "kept 12", "step 2 12"),
     ]
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_few_batches_come_all_the_same(log: list[str], count: int) -> None:
     assert len(list(on_device(batches(log, count), Cuda()))) == count  # type: ignore[arg-type]
+
+
+def test_what_is_sent_to_a_gpu_is_pinned_and_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(Tensor, "pin_memory", lambda tensor: said.append("pinned") or tensor)
+    monkeypatch.setattr(Tensor, "to", lambda tensor, _where, non_blocking=False: said.append(f"{non_blocking}"))
+    sent(torch.ones(2), Cuda())  # type: ignore[arg-type]
+    assert said == ["pinned", "True"]
+
+
+def test_on_a_cpu_it_is_what_was_sent() -> None:
+    tensor = torch.arange(3)
+    assert torch.equal(sent(tensor, CPU), tensor)

@@ -1,4 +1,7 @@
-"""Batches on the device that trains. A GPU's next batch is copied to it while it is still busy with this one."""
+"""Batches on the device that trains. A GPU's next batch is copied to it while it is still busy with this one.
+
+The host hands a GPU its work and is soon done, long before the GPU is: it reads and sends the next batch meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -9,27 +12,27 @@ from torch import Tensor
 
 
 def on_device(batches: Iterable[Sequence[Tensor]], where: torch.device) -> Iterator[list[Tensor]]:
-    """Each batch's tensors on the device. In pinned memory they come to a GPU one batch ahead."""
+    """Each batch's tensors on the device. To a GPU, in pinned memory, they are copied beside the step before."""
     if where.type == "cuda":
-        yield from _one_ahead(batches, where)
+        yield from _beside_steps(batches, where)
     else:
         for batch in batches:
             yield [tensor.to(where) for tensor in batch]
 
 
-def _one_ahead(batches: Iterable[Sequence[Tensor]], where: torch.device) -> Iterator[list[Tensor]]:
-    """`batches` are asked one ahead. Copies have their own stream, or each would wait for the step before it."""
+def sent(tensor: Tensor, where: torch.device) -> Tensor:
+    """A tensor of the CPU on the device, without that the host waits until a GPU has come so far."""
+    return (tensor.pin_memory() if where.type == "cuda" else tensor).to(where, non_blocking=True)
+
+
+def _beside_steps(batches: Iterable[Sequence[Tensor]], where: torch.device) -> Iterator[list[Tensor]]:
+    """Each at once, before the next is asked for. Copies have their own stream, or each would wait for the steps."""
     copies = torch.cuda.Stream(where)  # type: ignore[no-untyped-call]
-    coming: tuple[list[Tensor], torch.cuda.Event] | None = None
     for batch in batches:
         with torch.cuda.stream(copies):
             copied = [tensor.to(where, non_blocking=True) for tensor in batch]
             done = copies.record_event()
-        if coming:
-            yield _arrived(*coming)
-        coming = (copied, done)
-    if coming:
-        yield _arrived(*coming)
+        yield _arrived(copied, done)
 
 
 def _arrived(tensors: list[Tensor], done: torch.cuda.Event) -> list[Tensor]:
