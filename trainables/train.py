@@ -173,7 +173,7 @@ def _train_and_score(
     started = time.perf_counter()
     epoch = len(training.rows) + 1
     passed = train_epoch(training, recipe, _input(training, recipe, seen, epoch, setting, rank), setting, rank)
-    if setting.loader_workers and epoch < recipe.epochs:
+    if setting.ahead and setting.loader_workers and epoch < recipe.epochs:
         training.coming = _input(training, recipe, seen, epoch + 1, setting, rank)
     if not rank.first:
         return rank.tell()
