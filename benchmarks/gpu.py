@@ -18,11 +18,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +30,9 @@ import pandas as pd
 import timm
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
-from benchmarks.input import made_photos
+from benchmarks.photos import made_photos
+from benchmarks.spread import spread
 from search_spaces.recipe import Recipe
 from trainables.backbones import starting_net
 from trainables.data import kaggle
@@ -97,36 +97,35 @@ class Ours:
         return sum(given.sizes) / (time.perf_counter() - started), passed["data_wait"]
 
 
-def synthetic(recipe: Recipe) -> Callable[[int], float]:
-    """A function that takes so many steps as timm's benchmark.py does, and returns images a second."""
-    size, where = recipe.image_size, device()
-    memory = torch.channels_last if recipe.channels_last else torch.contiguous_format
-    sized = {"img_size": size} if "vit" in recipe.backbone else {}
-    net = timm.create_model(recipe.backbone, num_classes=CLASSES, **sized).to(where, memory_format=memory).train()
-    kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "sgd": torch.optim.SGD}[recipe.optimizer]
-    words = {"momentum": 0.9, "nesterov": True} if recipe.optimizer == "sgd" else {}
-    optimizer = kind(net.parameters(), lr=recipe.learning_rate, fused=True, **words)
-    images = torch.randn(recipe.batch_size, 3, size, size, device=where).contiguous(memory_format=memory)
-    labels = torch.randint(0, CLASSES, (recipe.batch_size,), device=where)
+class Synthetic:
+    """Steps as timm's benchmark.py takes them, of the net and with the optimizer that ours has; never compiled."""
 
-    def step() -> Tensor:
-        optimizer.zero_grad()
-        with autocast(recipe, where):
-            logits = net(images)
-        loss = F.cross_entropy(logits.float(), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        return loss
+    def __init__(self, recipe: Recipe) -> None:
+        size, where = recipe.image_size, device()
+        net = starting_net(replace(recipe, compile=False), CLASSES, None)[0].to(where).train()
+        self.recipe, self.optimizer, self._scaler = recipe, optimizer_of(recipe, net), scaler_of(recipe, where)
+        self._body = net.body  # without what normalises images
+        memory = torch.channels_last if recipe.channels_last else torch.contiguous_format
+        self._images = torch.randn(recipe.batch_size, 3, size, size, device=where).contiguous(memory_format=memory)
+        self._labels = torch.randint(0, CLASSES, (recipe.batch_size,), device=where)
 
-    def take(steps: int) -> float:
+    def take(self, steps: int) -> float:
+        """Images a second."""
         settle()
         started = time.perf_counter()
         for _ in range(steps):
-            step()
+            self._step()
         settle()
-        return steps * recipe.batch_size / (time.perf_counter() - started)
+        return steps * self.recipe.batch_size / (time.perf_counter() - started)
 
-    return take
+    def _step(self) -> None:
+        self.optimizer.zero_grad()
+        with autocast(self.recipe, self._images.device):
+            logits = self._body(self._images)
+        loss = F.cross_entropy(logits.float(), self._labels)
+        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self._scaler.step(self.optimizer)
+        self._scaler.update()
 
 
 def settle() -> None:
@@ -137,30 +136,30 @@ def settle() -> None:
 
 def compare(recipe: Recipe, data: ImageData, setting: Setting, steps: int, rounds: int) -> list[Round]:
     """Both in turns, either one first by turns."""
-    ours, take = Ours(recipe, data, setting), synthetic(recipe)
+    ours, synthetic = Ours(recipe, data, setting), Synthetic(recipe)
     ours.epoch()
-    take(max(1, steps // 4))
+    synthetic.take(max(1, steps // 4))
     found = []
     for turn in range(rounds):
-        beside = take(steps) if turn % 2 else 0.0
+        beside = synthetic.take(steps) if turn % 2 else 0.0
         speed, wait = ours.epoch()
-        beside = beside or take(steps)
+        beside = beside or synthetic.take(steps)
         found.append({"ours": speed, "synthetic": beside, "ratio": speed / beside, "data_wait": wait})
     return found
 
 
 def _recipe(model: str, asked: argparse.Namespace) -> Recipe:
     backbone, _, size = model.partition("=")
+    t1, t2 = (0.8, 1.4) if asked.loss == "bi_tempered" else (1.0, 1.0)
     return Recipe(
         backbone=backbone, image_size=int(size), batch_size=asked.batch, learning_rate=1e-4, epochs=_MOST_EPOCHS,
-        t1=0.8, t2=1.4, loss=asked.loss, augment=asked.augment, optimizer=asked.optimizer, precision=asked.precision,
+        t1=t1, t2=t2, loss=asked.loss, augment=asked.augment, optimizer=asked.optimizer, precision=asked.precision,
         compile=asked.compile,
     )  # fmt: skip
 
 
-def _spread(rounds: Sequence[Round], name: str, digits: int) -> str:
-    values = [each[name] for each in rounds]
-    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
+def _said(rounds: Sequence[Round], name: str, digits: int) -> str:
+    return spread((each[name] for each in rounds), digits)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -184,6 +183,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     asked = parser().parse_args(arguments)
+    if asked.device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # of all that asks for a GPU, before it does
     if asked.quick:
         asked.batch, asked.steps, asked.rounds = 8, 3, 2
     if not torch.cuda.is_available():
@@ -192,7 +193,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 2
     setting = Setting(cache_gb=asked.cache_gb).on(len(os.sched_getaffinity(0)), float(device().type == "cuda"))
     if asked.loader_workers is not None:
-        setting = Setting(cache_gb=asked.cache_gb, threads=setting.threads, loader_workers=asked.loader_workers)
+        setting = replace(setting, loader_workers=asked.loader_workers)
     use_machine(setting)
     name = torch.cuda.get_device_name() if device().type == "cuda" else "CPU"
     print(f"{name}, torch {torch.__version__}, timm {timm.__version__}, {setting.threads} threads, ", end="")
@@ -213,10 +214,8 @@ def _all(asked: argparse.Namespace, models: Sequence[str], setting: Setting) -> 
         data = write_photos(Path(scratch) / "data", asked.batch * asked.steps)
         for model in models:
             found = compare(_recipe(model, asked), data, setting, asked.steps, asked.rounds)
-            print(f"{model}: images/s {_spread(found, 'ours', 1)}, synthetic {_spread(found, 'synthetic', 1)}", end="")
-            print(
-                f", ratio {_spread(found, 'ratio', 3)}, waited for images {_spread(found, 'data_wait', 3)}", flush=True
-            )
+            print(f"{model}: images/s {_said(found, 'ours', 1)}, synthetic {_said(found, 'synthetic', 1)}", end="")
+            print(f", ratio {_said(found, 'ratio', 3)}, waited for images {_said(found, 'data_wait', 3)}", flush=True)
             all_found[model] = found
             if device().type == "cuda":
                 torch.cuda.empty_cache()
