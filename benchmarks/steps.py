@@ -1,6 +1,6 @@
 """Seconds of a training step on the CPU: order of memory, kinds of optimizer loop, numbers, threads.
 
-python -m benchmarks.steps [NET=SIZE ...] [--batch 32] [--rounds 9] [--threads 1 2] [--optimizer adamw] [--json FILE]
+python -m benchmarks.steps [NET=SIZE ...] [--batch 32] [--rounds 7] [--threads 1 2] [--optimizer adamw] [--json FILE]
 
 Our own step (`trainables/steps.py`) on random images and with random weights. Each variant differs from `usual`
 (channels last, the optimizer weight by weight, float32) in one thing:
@@ -26,6 +26,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from benchmarks.spread import spread
 from search_spaces.recipe import Recipe
 from trainables.backbones import Build, build_net
 from trainables.layout import save_json
@@ -34,7 +35,7 @@ from trainables.optimizers import optimizer_of
 from trainables.precision import scaler_of
 from trainables.steps import Stepper
 
-NETS = ("test_efficientnet=32", "mobilenetv2_100=128", "mobilenetv2_100=160", "resnet18=128", "resnet18=160")
+NETS = ("test_efficientnet=32", "mobilenetv2_100=128", "resnet18=128")
 """The first is the digits'."""
 
 USUAL = "usual"
@@ -101,22 +102,18 @@ def summary(found: pd.DataFrame) -> pd.DataFrame:
     ratios = found.div(found[USUAL], axis=0)
     return pd.DataFrame(
         {
-            "ms a step": [_spread(1000 * found[name], 2) for name in found],
-            "of the usual": [_spread(ratios[name], 3) for name in found],
+            "ms a step": [spread(1000 * found[name], 2) for name in found],
+            "of the usual": [spread(ratios[name], 3) for name in found],
         },
         index=list(found),
     )
-
-
-def _spread(values: pd.Series[float], digits: int) -> str:
-    return f"{values.median():.{digits}f} ({values.min():.{digits}f}-{values.max():.{digits}f})"
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.steps", description=str(__doc__).splitlines()[0])
     parser.add_argument("nets", nargs="*", default=NETS, metavar="NET=SIZE")
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, nargs="+", default=(1, 2))
     parser.add_argument("--optimizer", default="adamw", choices=("sgd", "adam", "adamw"))
     parser.add_argument("--sample-s", type=float, default=0.5)
