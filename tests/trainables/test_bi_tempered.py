@@ -210,7 +210,7 @@ def test_the_link_belongs_to_the_loss() -> None:
 
 
 @pytest.mark.parametrize("scale", [0.0, 1.0, 30.0, 1e4])
-@pytest.mark.parametrize("classes", [2, 5, 1000])
+@pytest.mark.parametrize("classes", [2, 5, 1000, 30_000])
 @pytest.mark.parametrize("t", [0.5, 0.8, 1.001, 1.4, 2.0, 5.0])
 def test_steps_that_nobody_looks_at_are_enough(
     t: float, classes: int, scale: float, monkeypatch: pytest.MonkeyPatch
