@@ -42,30 +42,40 @@ def _browser() -> str | None:
 
 
 class Tab:
-    """A page of the browser, through its DevTools protocol."""
+    """A page of the browser, through its DevTools protocol: https://chromedevtools.github.io/devtools-protocol/"""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._loop, self._socket, self._numbers = loop, socket, count(1)
+        self.errors: list[str] = []
+        """What the page's console was told of errors and warnings since it was opened."""
+        for domain in ("Page", "Runtime", "Log"):
+            self.call(f"{domain}.enable")
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """One command of the protocol, and its result; `RuntimeError` with what the browser says of a wrong one."""
-        return self._loop.run_until_complete(self._call(method, parameters))
-
-    async def _call(self, method: str, parameters: dict[str, Any]) -> dict[str, Any]:
         number = next(self._numbers)
-        await self._socket.send_json({"id": number, "method": method, "params": parameters})
+        self._loop.run_until_complete(self._socket.send_json({"id": number, "method": method, "params": parameters}))
+        message = self._until(lambda message: message.get("id") == number)
+        if "error" in message:
+            raise RuntimeError(f"{method}: {message['error']}")
+        result: dict[str, Any] = message["result"]
+        return result
+
+    def _until(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         while True:
-            message = json.loads((await self._socket.receive(timeout=_PATIENCE_S)).data)
-            if message.get("id") == number:
-                if "error" in message:
-                    raise RuntimeError(f"{method}: {message['error']}")
-                result: dict[str, Any] = message["result"]
-                return result
+            received = self._loop.run_until_complete(self._socket.receive(timeout=_PATIENCE_S))
+            message: dict[str, Any] = json.loads(received.data)
+            if _is_wrong(message):
+                self.errors.append(json.dumps(message["params"])[:500])
+            if wanted(message):
+                return message
 
     def open(self, address: str) -> None:
-        """Begin to load a page, from its very beginning also where only what follows the # differs."""
-        self.call("Page.navigate", url="about:blank")
-        self.call("Page.navigate", url=address)
+        """Load a page, from its very beginning also where only what follows the # differs."""
+        for each in ("about:blank", address):
+            self.errors.clear()
+            self.call("Page.navigate", url=each)
+            self._until(lambda message: message.get("method") == "Page.loadEventFired")
 
     def ask(self, expression: str) -> Any:
         """The value of a JavaScript expression, which may call `everywhere(SELECTOR)`."""
@@ -95,6 +105,16 @@ class Tab:
         shown = self.call("Page.captureScreenshot", format="png")["data"]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(base64.b64decode(shown))
+
+
+def _is_wrong(message: dict[str, Any]) -> bool:
+    about = message.get("params", {})
+    wrong = {
+        "Runtime.exceptionThrown": True,
+        "Runtime.consoleAPICalled": about.get("type") in ("error", "warning", "assert"),
+        "Log.entryAdded": about.get("entry", {}).get("level") in ("error", "warning"),
+    }
+    return wrong.get(message.get("method", ""), False)
 
 
 @contextmanager

@@ -23,7 +23,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import albumentations as A
-import cv2
 import numpy as np
 import pandas as pd
 import torch
@@ -31,6 +30,7 @@ from albumentations.pytorch import ToTensorV2
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks.photos import made_photos
 from benchmarks.spread import spread
 from cluster.session import REUSED
 from search_spaces.recipe import Recipe
@@ -92,18 +92,6 @@ def milliseconds(batches: Iterator[Tensor], images: int) -> float:
     seen = sum(len(batch) for batch in batches)
     assert seen == images, f"{seen} of {images} images came"
     return (time.perf_counter() - started) * 1000 / images
-
-
-def made_photos(folder: Path, count: int) -> None:
-    """Coarse shapes under fine grain, which JPEG makes as large as it makes a photo."""
-    folder.mkdir(parents=True)
-    for number in range(count):
-        rng = np.random.default_rng(number)
-        coarse = cv2.resize(
-            rng.integers(0, 256, (30, 40, 3), dtype=np.uint8), (800, 600), interpolation=cv2.INTER_CUBIC
-        )
-        grain = cv2.GaussianBlur(rng.normal(0, 30, (600, 800, 3)), (0, 0), 0.8)
-        cv2.imwrite(str(folder / f"{number}.jpg"), np.clip(coarse + grain, 0, 255).astype(np.uint8))
 
 
 def compare(asked: argparse.Namespace, scratch: Path) -> pd.DataFrame:

@@ -1,10 +1,10 @@
 """One pass over the images for all nets, beside the forward passes alone and beside net by net, in one run.
 
-python -m benchmarks.one_pass --images DIR [--members 20] [--views 5] [--count 64] [--backbone NAME] [--image-size 224]
+python -m benchmarks.one_pass --images DIR [--members 20] [--views 5] [--count 64] [--image-size 160 [224 ...]]
 
 Forward passes alone: the views of every batch lie in memory, nothing is read. Net by net: the images are read and their
 views made anew for every net. All three answer the same images with the same random nets, in turns, and the medians of
-the rounds are compared.
+the rounds are compared. Of several image sizes the nets take one after the other.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import argparse
 import os
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
 
@@ -29,11 +29,12 @@ from trainables.data.kaggle import list_images
 from trainables.predict import load_nets
 
 
-def random_nets(recipe: Recipe, members: int, folder: Path) -> list[Path]:
+def random_nets(backbone: str, image_sizes: Sequence[int], members: int, folder: Path) -> list[Path]:
     """Weight files of nets that were never trained: what they say does not matter here."""
     paths = []
-    for seed in range(members):
+    for seed, size in enumerate(islice(cycle(image_sizes), members)):
         torch.manual_seed(seed)
+        recipe = Recipe(backbone=backbone, image_size=size, batch_size=32, learning_rate=1e-3, epochs=1, tta="flips")
         build = Build(5)
         paths.append(folder / f"{seed}.safetensors")
         save_net(paths[-1], build_net(recipe, build), recipe, build)
@@ -55,12 +56,15 @@ def net_by_net(nets: Nets, paths: list[Path], views: int, folder: Path) -> float
 def forward_alone(nets: Nets, paths: list[Path], views: int, folder: Path) -> float:
     """Of the nets' own calls only."""
     spent = 0.0
-    recipe = nets[0][1]
-    for batch in plain_loader(PlainImages(paths, recipe), batch_size(), 0):
-        seen = [tta.view(recipe, number, batch[square(recipe)]).contiguous() for number in range(1, views + 1)]
+    by_size = {square(recipe): recipe for _, recipe in nets}
+    for batch in plain_loader(PlainImages(paths, *by_size.values()), batch_size(), 0):
+        seen = {
+            size: [tta.view(recipe, number, batch[size]).contiguous() for number in range(1, views + 1)]
+            for size, recipe in by_size.items()
+        }
         started = time.perf_counter()
-        for net, _ in nets:
-            for view in seen:
+        for net, recipe in nets:
+            for view in seen[square(recipe)]:
                 net(view)
         spent += time.perf_counter() - started
     return spent
@@ -81,14 +85,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--backbone", default="mobilenetv2_100")
-    parser.add_argument("--image-size", type=int, default=160)
+    parser.add_argument("--image-size", type=int, nargs="+", default=[160])
     asked = parser.parse_args(arguments)
-    recipe = Recipe(backbone=asked.backbone, image_size=asked.image_size, batch_size=32, learning_rate=1e-3, epochs=1)
     paths = list_images(asked.images)[: asked.count]
     torch.set_num_threads(os.cpu_count() or 1)
     seconds: dict[str, list[float]] = {name: [] for name in WAYS}
     with tempfile.TemporaryDirectory() as folder:
-        nets = load_nets(random_nets(replace(recipe, tta="flips"), asked.members, Path(folder)))
+        nets = load_nets(random_nets(asked.backbone, asked.image_size, asked.members, Path(folder)))
         for turn in range(asked.rounds):
             for name, way in WAYS.items():
                 seconds[name].append(way(nets, paths, asked.views, Path(folder) / f"{turn} {name}"))

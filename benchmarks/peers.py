@@ -10,6 +10,7 @@ training loop, `trainables.train`, and after each epoch note what the net says o
 wall_s         the command, from its start to its end: imports, checks, workers and all
 to_target_s    from its start until a net is right on `--target` of fold 0's true labels (which no system sees)
 overhead_s     wall_s times slots, less the seconds that epochs took (training and scoring)
+turnover_s     from a trial's last epoch to the first one of the next in its slot, the median
 epochs         trained
 test_accuracy  on true test labels, of the trial that the system picks
 
@@ -46,7 +47,8 @@ from trainables.layout import save_json
 SYSTEMS = {"plain_ray": "ray", "with_optuna": "optuna", "with_syne_tune": "syne_tune", "ours": "ray"}
 """The file of each under `peer_systems/`, and the library that it needs."""
 
-MEASURES = ("wall_s", "to_target_s", "overhead_s", "epochs", "test_accuracy")
+MEASURES = ("wall_s", "to_target_s", "overhead_s", "turnover_s", "epochs", "test_accuracy")
+_PLACES = {"turnover_s": 2, "test_accuracy": 4}
 
 
 def prepared(asked: argparse.Namespace, seed: int) -> dict[str, Any]:
@@ -76,9 +78,20 @@ def measured(system: str, work: Work, target: float) -> dict[str, float]:
         "wall_s": wall_s,
         "to_target_s": float(there.min() - started) if len(there) else float("nan"),
         "overhead_s": wall_s * work.slots - float(noted["seconds"].sum()),
+        "turnover_s": turnover_s(noted, work.slots),
         "epochs": float(len(noted)),
         "test_accuracy": work.test_accuracy(),
     }
+
+
+def turnover_s(noted: pd.DataFrame, slots: int) -> float:
+    """Median seconds in which a slot trains nothing between two trials: each that ends makes way for the next to begin.
+
+    The first trials of the slots follow nobody. What trials train in turns, pausing, has no such seconds to tell.
+    """
+    trials = noted.assign(began=noted["ended_at"] - noted["seconds"]).groupby("trial")
+    begins, ends = np.sort(trials["began"].min())[slots:], np.sort(trials["ended_at"].max())
+    return float(np.median(begins - ends[: len(begins)])) if len(begins) else float("nan")
 
 
 def _environment() -> dict[str, str]:
@@ -97,7 +110,7 @@ def tell(found: pd.DataFrame) -> None:
     print(f"\nn = {found['seed'].nunique()} seeds: median (range)\n")
     print(f"| system | {' | '.join(MEASURES)} |\n{'|---' * (1 + len(MEASURES))}|")
     for system, part in found.groupby("system", sort=False):
-        spreads = [spread(part[name], 4 if name == "test_accuracy" else 1) for name in MEASURES]
+        spreads = [spread(part[name], _PLACES.get(name, 1)) for name in MEASURES]
         print(f"| {system} | {' | '.join(spreads)} |")
     wide = found.pivot(index="seed", columns="system", values=list(MEASURES))
     print("\nOurs as a share of each, paired by seed: median (range)\n")

@@ -19,10 +19,11 @@ _DRAWN_S = 8.0
 
 
 def hparams(tab: browser.Tab, address: str, path: Path) -> None:
-    """The table, as TensorBoard ticks its columns at first, in a window that is wide enough for them."""
+    """The table with every parameter, in a window that is wide enough; TensorBoard itself ticks the first five."""
     tab.call("Emulation.setDeviceMetricsOverride", width=2300, height=800, deviceScaleFactor=1, mobile=False)
     tab.open(f"{address}/#hparams")
     tab.until("everywhere('vaadin-grid-cell-content').length > 20")
+    tab.ask("everywhere('.hparam-checkbox').filter(box => !box.checked).forEach(box => box.click())")
     time.sleep(_DRAWN_S)
     tab.picture(path)
     tab.call("Emulation.clearDeviceMetricsOverride")

@@ -30,19 +30,17 @@ def read_flags(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="search.py",
         description="Search hyperparameters on fold 0, promote the best trials to all folds, ensemble them.",
     )
-    _what_is_searched(parser.add_argument)
-    _how_it_runs(parser.add_argument)
+    for title, add_flags in _GROUPS.items():
+        add_flags(parser.add_argument_group(title).add_argument)
     return parser.parse_args(arguments)
 
 
-def _what_is_searched(add: Callable[..., object]) -> None:
+def _search(add: Callable[..., object]) -> None:
     add(
         "--space",
         default="digits",
         help="digits, leaves, cassava, diary/NAME, or a .py file that defines SPACE (default: digits)",
     )
-    add("--data", default="digits", help="folder in the Kaggle layout, also s3:// or gs://, or 'digits' (default)")
-    add("--out", help="folder for all results, also s3:// or gs:// (default: runs/SPACE-TIME)")
     add(
         "--set",
         nargs="+",
@@ -54,6 +52,32 @@ def _what_is_searched(add: Callable[..., object]) -> None:
     add("--searcher", choices=SEARCHERS, default=SEARCHERS[0], help="how recipes are drawn: at random, or by TPE")
     add("--trials", type=int, help="recipes to try (default: the space's)")
     add("--epochs", type=int, help="epochs of a whole training (default: the space's)")
+    add("--metric", choices=METRICS, default=METRICS[0], help="what ASHA, promotion and ensemble improve")
+    add("--seed", type=int, default=0, help="of recipes, folds and trainings (default: 0)")
+    add("--warm-start", type=Path, metavar="OUT", help="try the promoted recipes of another search first")
+    add("--recipes-only", action="store_true", help="--warm-start from a search on other data or folds")
+
+
+def _data(add: Callable[..., object]) -> None:
+    add("--data", default="digits", help="folder in the Kaggle layout, also s3:// or gs://, or 'digits' (default)")
+    add("--weights", type=Path, metavar="DIR", help="folder of NAME.safetensors to begin from, in place of downloads")
+    add("--folds", type=int, default=5, help="stratified parts that validate in turn (default: 5)")
+    add(
+        "--groups",
+        type=Path,
+        metavar="CSV",
+        help="image_id,group: images that share a fold, in place of duplicates found",
+    )
+    add("--train-only", nargs="+", default=[], metavar="SOURCE", help="sources whose images train but never validate")
+    add(
+        "--bad-images",
+        choices=("fail", "skip"),
+        default="fail",
+        help="skip: leave out up to a tenth of the images that cannot be read, and list them (default: fail)",
+    )
+
+
+def _promotion(add: Callable[..., object]) -> None:
     add("--promote", type=int, metavar="K", help="trials that earn all folds (default: the space's)")
     add(
         "--promotion",
@@ -69,28 +93,9 @@ def _what_is_searched(add: Callable[..., object]) -> None:
         help="train the promoted once more, with suspicious training labels cleaned inside each fold",
     )
     add("--denoise-folds", nargs="+", type=int, default=[], metavar="F", help="in these folds only (default: all)")
-    add("--folds", type=int, default=5)
-    add(
-        "--groups",
-        type=Path,
-        metavar="CSV",
-        help="image_id,group: images that share a fold, in place of duplicates found",
-    )
-    add("--train-only", nargs="+", default=[], metavar="SOURCE", help="sources whose images train but never validate")
-    add(
-        "--bad-images",
-        choices=("fail", "skip"),
-        default="fail",
-        help="skip: leave out up to a tenth of the images that cannot be read, and list them (default: fail)",
-    )
-    add("--weights", type=Path, metavar="DIR", help="folder of NAME.safetensors to begin from, in place of downloads")
-    add("--metric", choices=METRICS, default=METRICS[0], help="what ASHA, promotion and ensemble improve")
-    add("--seed", type=int, default=0)
-    add("--warm-start", type=Path, metavar="OUT", help="try the promoted recipes of another search first")
-    add("--recipes-only", action="store_true", help="--warm-start from a search on other data or folds")
 
 
-def _how_it_runs(add: Callable[..., object]) -> None:
+def _limits_and_machines(add: Callable[..., object]) -> None:
     add("--time-budget", metavar="2h", help="for everything, promotion and report included; the trials end in time")
     add("--epoch-budget", type=int, metavar="N", help="epochs in all, of the search and of all folds")
     add("--concurrent", type=int, metavar="N", help="trials at once (default: one a CPU core, or as GPUs allow)")
@@ -122,16 +127,29 @@ def _how_it_runs(add: Callable[..., object]) -> None:
         help=f"disk of each machine for decoded images, so that each is decoded once; 0: none (default: {CACHE_GB:g})",
     )
     add("--deterministic", action="store_true", help="on GPUs: the same bits each time, more slowly (CPUs: always)")
-    add("--resume", action="store_true", help="go on with the search in --out")
-    add("--accept-changed-code", action="store_true", help="--resume a search that other code began")
-    add("--replay", nargs=2, metavar=("OUT", "TRIAL"), help="train one trial of a search again; says whether it agrees")
-    add("--code", metavar="HASH", help="run this code only; `python -m cluster.snapshot` says which one it is")
+
+
+def _run(add: Callable[..., object]) -> None:
+    add("--out", help="folder for all results, also s3:// or gs:// (default: runs/SPACE-TIME)")
     add("--plan", action="store_true", help="check everything, say what would be done and what it would take, and stop")
     add("--measure", action="store_true", help="time a few steps of every kind of recipe here, for the plan's hours")
     add("--gpus", type=int, metavar="N", help="what the plan counts with (default: this machine's)")
     add("--price", type=float, metavar="P", help="of a GPU for an hour (without GPUs: of the machine), for its cost")
+    add("--resume", action="store_true", help="go on with the search in --out")
+    add("--accept-changed-code", action="store_true", help="--resume a search that other code began")
+    add("--replay", nargs=2, metavar=("OUT", "TRIAL"), help="train one trial of a search again; says whether it agrees")
+    add("--code", metavar="HASH", help="run this code only; `python -m cluster.snapshot` says which one it is")
     add("--track", choices=TRACKERS, help="tell every trial to a tracking server too, where its package is installed")
     add("--quiet", action="store_true", help="print the result only")
+
+
+_GROUPS = {
+    "what is searched": _search,
+    "data": _data,
+    "promotion": _promotion,
+    "limits and machines": _limits_and_machines,
+    "the run": _run,
+}
 
 
 def check_numbers(flags: argparse.Namespace, space: Space) -> None:

@@ -30,13 +30,13 @@ def promote(plan: Plan, slots: Resources, spending: Spending, trials: list[Trial
 
     Fold 0 is not trained again: a trial that ASHA stopped goes on from its checkpoint. The losers' weights go.
     With `--adaptive` the folds are trained one after the other, and members drop out between them (`ruled_out`). Whom
-    a time budget has no room for is left out. Where a trial of a diagonal diverges, another one takes its fold.
+    a budget has no room for is left out. Where a trial of a diagonal diverges, another one takes its fold.
     """
     reached = rank(plan, trials)
     promoted = _promoted(plan, trials, reached)
     members, dropped = spending.afforded(promoted), dict[Member, int]()
     keep_probs_of_the_search(plan, members)
-    _forget_losers(plan, trials, reached, promoted)
+    _forget_losers(plan, trials, reached, [*promoted, *members])
     for folds in plan.stages:
         of_folds = f", folds {folds[0]}-{folds[-1]}" if plan.adaptive else ""
         train_folds(plan, slots, spending, members, folds, f"promotion{of_folds}")
@@ -61,9 +61,9 @@ def _promoted(plan: Plan, trials: list[Trial], reached: dict[int, int]) -> list[
     return plan.promotion.members(reached, backbones(trials), lambda pair: _diverged(plan, *pair))
 
 
-def _forget_losers(plan: Plan, trials: list[Trial], reached: dict[int, int], promoted: list[Member]) -> None:
+def _forget_losers(plan: Plan, trials: list[Trial], reached: dict[int, int], kept: list[Member]) -> None:
     """By what the search decided: who is trained again after a loss of files may look worse than it was."""
-    wanted = pairs_of(promoted, range(plan.folds.count))
+    wanted = pairs_of(kept, range(plan.folds.count))
     for trial in trials:
         ended = trial.number in reached or trial.status == "diverged"
         if ended and trial.status != "cut":  # a greater budget may go on with it

@@ -18,6 +18,8 @@ class Housekeeping(Callback):  # type: ignore[misc]
     def __init__(self, plan: Plan, proposals: Proposals) -> None:
         self._plan, self._proposals = plan, proposals
         self._gone: set[int] = set()
+        # Their folds are trained: where a budget has no room for those of a new leader, they are promoted again.
+        self._kept = {number for member in plan.promoted_before() for number in member.trials}
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray Tune pickles its callbacks beside the experiment; nothing of this one is wanted there."""
@@ -29,7 +31,7 @@ class Housekeeping(Callback):  # type: ignore[misc]
         Who has lost moves nobody up or down: the few that have not, and the new one, decide among themselves.
         """
         left = [trial for trial in self._proposals.ended if trial.number not in self._gone]
-        lost = losers(left, self._plan.promotion, self._plan.metric)
+        lost = [n for n in losers(left, self._plan.promotion, self._plan.metric) if n not in self._kept]
         for number in lost:
             self._plan.store.forget(number, 0)
         self._gone.update(lost)

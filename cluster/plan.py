@@ -39,6 +39,7 @@ from trainables.data.kaggle import Contents, ImageData, check_data
 from trainables.data.place import DataPlace
 from trainables.durations import seconds_of
 from trainables.layout import SearchFolder
+from trainables.member import Member, promoted_members
 from trainables.node import NodeFacts, facts
 from trainables.setting import Setting
 from trainables.terminal import fitted
@@ -118,6 +119,10 @@ class Plan:
         """Folds that promotion trains side by side. Fold 0 chose the members and rules out nobody: fold 1 joins it."""
         count = self.folds.count
         return (range(0, 2), *(range(fold, fold + 1) for fold in range(2, count))) if self.adaptive else (range(count),)
+
+    def promoted_before(self) -> list[Member]:
+        """By an earlier driver of this search, best first."""
+        return promoted_members(self.search, self.folds.count) if self.search.promoted.exists() else []
 
     def setting(self, slots: Slots) -> Setting:
         """What every training of this search shares."""

@@ -54,6 +54,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         self._first: list[Remaining] = []
         self._expected: list[Remaining] = []
         self._at_once: dict[int, int] = {}
+        self._promoted_before = plan.promoted_before()
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray Tune pickles its callbacks beside the experiment; nothing of this one is wanted there."""
@@ -85,8 +86,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
             if trial.epoch and trial.status not in ("diverged", "failed"):
                 self._stands(trial.number, trial.epoch, trial.last(self._plan.metric))
         self._counted = {trial.number: trial.epoch for trial in trials}
-        every_fold = (self._plan.search.trial(t.number).fold(f) for t in trials for f in range(self._plan.folds.count))
-        self._epochs = sum(len(load_epochs(folder)) for folder in every_fold)
+        self._epochs = self._trained_epochs()
         self._began = time.monotonic()
         self._estimate()
 
@@ -110,7 +110,9 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
             print(f"note: the budget ends the search; it cut trial {cut}")
 
     def afforded(self, promoted: Sequence[Member]) -> list[Member]:
-        """Those of the promoted that can be trained on all folds in what is left of the time, best first."""
+        """Those of the promoted that can be trained on all folds in what is left of the budget, best first."""
+        if self._plan.budget.epochs is not None:
+            promoted = self._within_epochs(promoted, self._plan.budget.epochs)
         if self._plan.budget.seconds is None:
             return list(promoted)
         remaining = [self._remaining(member) for member in promoted]
@@ -120,6 +122,26 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
             if member not in taken:
                 print(f"note: trial {member} is not promoted: its folds would take longer than the time budget")
         return taken
+
+    def _within_epochs(self, promoted: Sequence[Member], budget: int) -> list[Member]:
+        """Who leads when a search ends may have overtaken, in its last epoch, one whose folds were trained already.
+
+        Epochs were kept for that one, so it is promoted again. Where nobody fits, the first one is, all the same.
+        """
+        left, taken = budget - self._trained_epochs(), list[Member]()
+        for member in dict.fromkeys([*promoted, *self._promoted_before]):
+            epochs = self._remaining(member).epochs
+            if epochs <= left and len(taken) < len(promoted):
+                taken.append(member)
+                left -= epochs
+            elif member in promoted:
+                print(f"note: trial {member} is not promoted: its folds would take more than the epoch budget")
+        return taken or list(promoted[:1])
+
+    def _trained_epochs(self) -> int:
+        """In all folds of all trials."""
+        search, folds = self._plan.search, range(self._plan.folds.count)
+        return sum(len(load_epochs(search.trial(n).fold(fold))) for n in search.trial_numbers() for fold in folds)
 
     def training_must_end(self, promoted: Sequence[Member]) -> bool:
         """Whether what is left of the time is wanted for predicting with what is trained, and for the report."""

@@ -12,9 +12,9 @@ on 1,263 coffee leaves (n = 253 in the fold, standard error 0.02, so the losses 
 With statistics of small batches the net that validates is not the net that trains: early scores are erratic, rungs
 judge by luck, and statistics estimated anew before each validation helped little. Hence `freeze_bn`. t1 and t2 lie
 around the cassava diary's final 0.9 and 1.5 and the competition winner's 0.8 and 1.4. Sizes and `shifts` are those
-that won two searches, one on coffee and one on bean leaves, over sizes from 160 px and flips alone. With `--weights DIR` only the
-backbones that have a file there are tried; without it timm downloads the weights. What a search costs and finds on
-both sets is in the README.
+that won two searches, one on coffee and one on bean leaves, over sizes from 160 px and flips alone. With
+`--weights DIR` only the backbones that have a file there are tried; without it timm downloads the weights. What a
+search costs and finds on both sets is in the README.
 
     python search.py --space leaves --data FOLDER --weights DIR
 """

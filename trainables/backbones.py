@@ -20,6 +20,7 @@ from search_spaces.errors import InputError
 from search_spaces.recipe import Recipe
 from trainables.layout import write_whole
 from trainables.losses.of_recipe import loss_of
+from trainables.pretrained import Weights, weights_of_file, weights_of_timm
 from trainables.weights import weights_file
 
 
@@ -111,20 +112,20 @@ class Net(nn.Module):
         return self
 
 
-def build_net(recipe: Recipe, build: Build, pretrained_file: Path | None = None, download: bool = False) -> Net:
-    """A net for the recipe: random, from a local file, or with timm's weights."""
+def build_net(recipe: Recipe, build: Build, pretrained: Weights | None = None) -> Net:
+    """A net for the recipe: random, or with these weights as far as its classes and its image size allow."""
     drops = {name: value for name in DROPS if (value := getattr(recipe, name))}
-    overlay = {"file": str(pretrained_file)} if pretrained_file else None
     body = timm.create_model(
         recipe.backbone,
-        pretrained=pretrained_file is not None or download,
-        pretrained_cfg_overlay=overlay,
+        pretrained=pretrained is not None,
+        pretrained_cfg_overlay={"state_dict": pretrained} if pretrained else None,
         num_classes=build.n_classes + loss_of(recipe).extra_outputs,
         **build.create,
         **_grid(recipe),
         **drops,
     )
     usual = body.pretrained_cfg
+    usual.pop("state_dict", None)  # every copy of the net would copy it
     return Net(body, build.mean or usual["mean"], build.std or usual["std"], recipe)
 
 
@@ -137,10 +138,10 @@ def starting_net(recipe: Recipe, n_classes: int, weights_folder: Path | None) ->
     """The net that a training begins with, and what builds it again."""
     if recipe.pretrained and weights_folder:
         file, build = local_weights(recipe.backbone, weights_folder, n_classes)
-        net = build_net(recipe, build, pretrained_file=file)
+        net = build_net(recipe, build, weights_of_file(file))
     else:
         build = Build(n_classes)
-        net = build_net(recipe, build, download=recipe.pretrained)
+        net = build_net(recipe, build, weights_of_timm(recipe.backbone) if recipe.pretrained else None)
     if recipe.compile:
         net.body.compile()  # in place: names of weights stay as they are
     return net, build

@@ -46,7 +46,11 @@ class JointStepper(Stepper):
         return value
 
     def _counting(self, images: Tensor, labels: Tensor, total: int) -> tuple[Loss, list[int], int]:
-        """The loss, which of these rows it counts, and how many of the whole batch's."""
+        """The loss, which of these rows it counts, and how many of the whole batch's.
+
+        Where a miner picks them, the host has to wait for a GPU once a pass: how many of a micro-batch's rows count is
+        the shape of what their loss is computed on, and each process's differs.
+        """
         first = self.rank.index * len(images)
         here = range(first, min(total, first + len(images)))
         if not isinstance(self.loss, Miner):

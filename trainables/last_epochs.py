@@ -40,7 +40,15 @@ def renew_statistics(
     if recipe.freeze_bn or not any(isinstance(module, _BatchNorm) for module in net.modules()):
         return
     size, order = min(batch_size, len(images)), torch.Generator().manual_seed(seed)
-    loader = DataLoader(images, size, shuffle=True, generator=order, drop_last=True, num_workers=loader_workers)
+    loader = DataLoader(
+        images,
+        size,
+        shuffle=True,
+        generator=order,
+        drop_last=True,
+        num_workers=loader_workers,
+        pin_memory=torch.cuda.is_available(),
+    )
     where = next(net.parameters()).device
     torch.manual_seed(seed)  # stochastic depth, as it was when the other nets' statistics were taken
     with autocast(recipe, where):

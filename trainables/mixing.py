@@ -16,6 +16,7 @@ from torchvision.transforms import v2
 
 from search_spaces.recipe import Recipe
 from trainables.backbones import Net
+from trainables.data.on_device import sent
 from trainables.precision import autocast
 from trainables.steps import in_parts
 
@@ -53,7 +54,7 @@ def _cutmix(pixels: Tensor, shares: Tensor, alpha: float) -> Mixed:
 
 def _fmix(pixels: Tensor, shares: Tensor, alpha: float) -> Mixed:
     """Harris et al.: FMix, arXiv 2002.12047. The share is that of the mask's pixels."""
-    mask = fourier_mask(pixels.shape[-1], float(Beta(alpha, alpha).sample())).to(pixels.device)
+    mask = sent(fourier_mask(pixels.shape[-1], float(Beta(alpha, alpha).sample())), pixels.device)
     kept = mask.mean()
     return torch.where(mask.bool(), pixels, pixels.roll(1, 0)), shares * kept + shares.roll(1, 0) * (1.0 - kept)
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import timm.optim
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 
 from search_spaces.recipe import Recipe
 from trainables.backbones import Net
+from trainables.precision import dtype_of
 
 _MOMENTUM = 0.9
 
@@ -22,12 +24,42 @@ def optimizer_of(recipe: Recipe, net: Net) -> torch.optim.Optimizer:
     Biases and norms go without weight decay; with `layer_decay` below 1 the rate shrinks from the head to the stem,
     by timm's own order of layers.
     """
-    groups = _groups(recipe, net)
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=_MOMENTUM, nesterov=True)
-    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "adabelief": timm.optim.AdaBelief}
-    optimizer: torch.optim.Optimizer = kinds[recipe.optimizer](groups, lr=recipe.learning_rate)
-    return optimizer
+    groups, rate, fused = _groups(recipe, net), recipe.learning_rate, _fuses(recipe, net) or None
+    kinds: dict[str, Callable[[], torch.optim.Optimizer]] = {
+        "sgd": lambda: torch.optim.SGD(groups, lr=rate, momentum=_MOMENTUM, nesterov=True),
+        "adam": lambda: torch.optim.Adam(groups, lr=rate, fused=fused),
+        "adamw": lambda: torch.optim.AdamW(groups, lr=rate, fused=fused),
+        "adabelief": lambda: timm.optim.AdaBelief(groups, lr=rate),
+    }
+    return kinds[recipe.optimizer]()
+
+
+def _fuses(recipe: Recipe, net: Net) -> bool:
+    """Whether Adam is one kernel for many weights: on a GPU, but where float16's scaler may want a step left out.
+
+    SGD is never: torch's fused one cannot begin with some weights later than with others, as after `head_epochs`. On a
+    CPU it gains little (docs/steps.md).
+    """
+    where = next(net.parameters()).device
+    return where.type == "cuda" and dtype_of(recipe, where) is not torch.float16
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Its state from a checkpoint, which has tensors row by row, in the order in which the weights lie in memory.
+
+    A fused optimizer pairs a weight and its state by their places in memory. Whether it is fused is this machine's
+    matter, not the checkpoint's.
+    """
+    built = [group.get("fused") for group in optimizer.param_groups]
+    groups = [
+        {**group, "fused": fused} if "fused" in group else group
+        for group, fused in zip(state["param_groups"], built, strict=True)
+    ]
+    optimizer.load_state_dict({**state, "param_groups": groups})
+    for weight, kept in optimizer.state.items():
+        for name, value in kept.items():
+            if isinstance(value, Tensor) and value.shape == weight.shape:
+                kept[name] = torch.empty_like(weight, dtype=value.dtype).copy_(value)
 
 
 def _groups(recipe: Recipe, net: Net) -> list[dict[str, Any]]:
@@ -47,17 +79,15 @@ def _groups(recipe: Recipe, net: Net) -> list[dict[str, Any]]:
 def climb(parameters: Iterable[Tensor], rho: float) -> list[tuple[Tensor, Tensor]]:
     """Move to where SAM takes its gradient (arXiv 2010.01412): rho along the gradient, over all parameters at once.
 
-    Returns each weight with its value before, for `go_back`; moves and returns nothing where the gradient is not
-    finite.
+    Returns each weight with its value before, for `go_back`; moves none where the gradient is not finite.
     """
     moved = [parameter for parameter in parameters if parameter.grad is not None]
-    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(p.grad) for p in moved]))
-    if not norm.isfinite():
-        return []
+    norm = get_total_norm([p.grad for p in moved if p.grad is not None])
     before = [(parameter, parameter.clone()) for parameter in moved]
     for parameter in moved:
         assert parameter.grad is not None
-        parameter.add_(parameter.grad * (rho / (norm + 1e-12)))
+        # Chosen on the device: to ask here whether the norm is finite would wait for all that a GPU has still to do.
+        parameter.add_(torch.where(norm.isfinite(), parameter.grad * (rho / (norm + 1e-12)), 0.0))
     return before
 
 

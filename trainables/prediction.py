@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
-import torch
-
 from trainables.answer import Partial, answer
 from trainables.data.place import DataPlace
 from trainables.layout import SearchFolder
@@ -18,6 +16,7 @@ from trainables.memory import keep_to_share
 from trainables.node import check_node
 from trainables.predict import load_nets
 from trainables.setting import Setting
+from trainables.threads import use_machine
 from trainables.working_copy import prediction_copy
 
 
@@ -55,7 +54,7 @@ def predict_part(
     """Look at those of the batches that are still lacking, each net at as many views as its recipe says."""
     if setting.node:
         check_node(place, setting.node)
-    torch.set_num_threads(setting.threads)
+    use_machine(setting)
     keep_to_share(setting.gpu_share)
     root = place.here()
     with prediction_copy(search, prediction.nets, prediction.folder, setting.bucket) as (here, publish):

@@ -23,6 +23,8 @@ class Setting:
     threads: int = 1
     loader_workers: int = 0
     """Processes that decode images; 0 decodes in the training's own."""
+    ahead: bool = True
+    """Whether those begin with the next epoch while this one is scored."""
     cache_gb: float = 0.0
     """Disk of the machine that trains for decoded images, in 10^9 bytes; 0 decodes an image each time."""
     micro_batches: Path | None = None

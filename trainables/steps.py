@@ -65,8 +65,6 @@ class Stepper:
         if not self.recipe.sam_rho:
             return value
         before = climb(self.net.parameters(), self.recipe.sam_rho)  # its direction does not care for the scale
-        if not before:
-            return value
         self.optimizer.zero_grad(set_to_none=True)
         try:
             with frozen_statistics(self.net):

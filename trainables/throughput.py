@@ -102,10 +102,14 @@ def _measure(recipe: Recipe, data: ImageData, setting: Setting) -> Throughput:
 
 
 def _timed(recipe: Recipe, data: ImageData, setting: Setting, times: int) -> tuple[Throughput, float]:
-    """The last of three epochs, and its seconds: the first warms up, and so does one of the head alone."""
+    """The last of three epochs, and its seconds: the first warms up, and so does one of the head alone.
+
+    No image is read ahead of its epoch: of so few, most would be read while the epoch before is scored, and training
+    would seem to cost less than it does, and scoring more.
+    """
     some, folds = _some(data, times * TRAIN_BATCHES * recipe.batch_size, times * VAL_IMAGES, recipe.seed)
     train_rows, val_rows = folds.split(0)
-    epochs = recipe.head_epochs + 2
+    epochs, setting = recipe.head_epochs + 2, replace(setting, ahead=False)
     shown = replace(
         recipe, epochs=max(recipe.epochs, epochs + 1)
     )  # one more, or the last would be scored at all counts

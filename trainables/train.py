@@ -14,10 +14,10 @@ import sys
 import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,30 +29,29 @@ from torch.optim.swa_utils import AveragedModel
 from search_spaces.errors import InputError
 from search_spaces.recipe import Recipe
 from trainables import scores
-from trainables.backbones import Build, Net, save_net, starting_net
+from trainables.backbones import save_net, starting_net
 from trainables.checkpoint import load_checkpoint, save_checkpoint
 from trainables.checks import check_divides, check_on_data, check_recipes
 from trainables.data.cleaned import cleaned_hash, with_cleaned
 from trainables.data.duplicates import duplicate_groups
 from trainables.data.folds import Folds, make_folds
-from trainables.data.images import PlainImages, Timed, TrainingImages, batch_sizes, training_loader
+from trainables.data.images import PlainImages, TrainingImages
 from trainables.data.kaggle import ImageData, check_data, load_data
 from trainables.data.pixels import Read, reader
 from trainables.data.place import DataPlace
 from trainables.data.skipped import Skipped, load_skipped
-from trainables.joint_steps import stepper_of
+from trainables.epoch import EpochInput, Training, train_epoch
 from trainables.last_epochs import last_answer, lost_nets, renew_statistics, stir_in
 from trainables.layout import FoldFolder, SearchFolder, load_json, save_array, save_json, write_whole
 from trainables.memory import keep_to_share
-from trainables.mixing import mix
 from trainables.node import check_node
-from trainables.optimizers import optimizer_of
+from trainables.optimizers import load_optimizer, optimizer_of
 from trainables.precision import scaler_of
 from trainables.predict import device
 from trainables.ranks import ALONE, Rank, rank_under_torchrun
-from trainables.schedules import learning_rate
 from trainables.setting import Setting
 from trainables.tensorboard import Curves
+from trainables.threads import use_machine
 from trainables.validation import Validation, Validator
 from trainables.working_copy import working_copy
 
@@ -62,37 +61,6 @@ score_s (seconds of it), micro_batch (rows that passed through the net at once),
 training in which the net waited for images), learning_rate (the head's), seconds,
 images_per_s, fold_hash, threads, processes (that trained it together), ended_at (seconds since 1970), code_hash,
 host (its name), diverged."""
-
-
-@dataclass
-class Training:
-    """What changes from epoch to epoch, and what a checkpoint keeps."""
-
-    net: Net
-    build: Build
-    optimizer: torch.optim.Optimizer
-    scaler: torch.amp.GradScaler
-    average: ModelEmaV3 | None = None
-    """Moving average of the weights, where the recipe has one."""
-    soup: AveragedModel | None = None
-    """Of the last epochs' nets, from the first of them on."""
-    rows: list[Row] = field(default_factory=list)
-
-    @property
-    def epoch_net(self) -> Net:
-        """The net that an epoch is scored by."""
-        net: Net = self.average.module if self.average else self.net
-        return net
-
-    @property
-    def soup_net(self) -> Net:
-        """The net with the mean weights of the last epochs' nets; there from the first of those on."""
-        assert self.soup
-        return cast(Net, self.soup.module)
-
-    def ended(self, recipe: Recipe) -> bool:
-        """Whether there is no epoch left to train."""
-        return len(self.rows) >= recipe.epochs or bool(self.rows and self.rows[-1]["diverged"])
 
 
 @dataclass(frozen=True)
@@ -125,11 +93,8 @@ def train(
     the machine may have slipped; the same again is the recipe's own doing, and the last row, marked `diverged`.
     Where several processes train together (`rank`) all call this, with one folder; the first one scores and writes.
     """
-    torch.set_num_threads(setting.threads)
+    use_machine(setting)
     keep_to_share(setting.gpu_share)
-    if setting.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first called
-        torch.use_deterministic_algorithms(True)
     seen = _seen(recipe, data, folds, fold, folder, reader(data.root, setting.cache_gb))
     training = _begin(recipe, data, folds.hash, folder, setting, rank)
     if training.rows:
@@ -153,6 +118,7 @@ def train(
                 curves.add(row)
             yield row
     finally:
+        training.coming = None
         if curves:
             curves.close()
 
@@ -206,8 +172,9 @@ def _train_and_score(
     """The next epoch, and its row. While the first process scores the net, those that helped to train it wait."""
     started = time.perf_counter()
     epoch = len(training.rows) + 1
-    images = TrainingImages(seen.data, seen.train_rows, recipe, seen.seed, epoch, seen.read)
-    passed = _train_epoch(training, recipe, images, epoch, seen.seed, setting, rank)
+    passed = train_epoch(training, recipe, _input(training, recipe, seen, epoch, setting, rank), setting, rank)
+    if setting.ahead and setting.loader_workers and epoch < recipe.epochs:
+        training.coming = _input(training, recipe, seen, epoch + 1, setting, rank)
     if not rank.first:
         return rank.tell()
     train_loss = passed["train_loss"]
@@ -215,7 +182,7 @@ def _train_and_score(
     row |= _score_epoch(training, recipe, seen, row, folder, setting)
     seconds = time.perf_counter() - started
     row |= {"learning_rate": training.optimizer.param_groups[-1]["lr"], "seconds": seconds}
-    row |= {"images_per_s": len(images) / seconds, "fold_hash": seen.fold_hash}
+    row |= {"images_per_s": len(seen.train_rows) / seconds, "fold_hash": seen.fold_hash}
     row |= {"threads": setting.threads, "processes": rank.count, "ended_at": time.time()}
     row |= {"code_hash": setting.code_hash, "host": os.uname().nodename}
     row["diverged"] = not (math.isfinite(train_loss) and math.isfinite(row["val_loss"]))
@@ -223,50 +190,19 @@ def _train_and_score(
     return row
 
 
+def _input(training: Training, recipe: Recipe, seen: _Seen, epoch: int, setting: Setting, rank: Rank) -> EpochInput:
+    """An epoch's batches: those that processes have been at since the last epoch, or from now on."""
+    coming, training.coming = training.coming, None
+    if coming and coming.epoch == epoch:
+        return coming
+    images = TrainingImages(seen.data, seen.train_rows, recipe, seen.seed, epoch, seen.read)
+    return EpochInput(images, recipe, seen.seed, epoch, setting.loader_workers, rank)
+
+
 def _record_retry(row: Row, folder: FoldFolder) -> None:
     losses = f"the training loss was {row['train_loss']:g} and the validation loss {row['val_loss']:g}"
     with folder.retries.open("a") as file:
         file.write(f"epoch {row['epoch']}: {losses}; trained again\n")
-
-
-def _train_epoch(
-    training: Training, recipe: Recipe, images: TrainingImages, epoch: int, seed: int, setting: Setting, rank: Rank
-) -> Row:
-    """One pass over the training rows; returns of its row what it alone knows."""
-    started, where = time.perf_counter(), device()
-    sizes = batch_sizes(len(images), recipe.batch_size)
-    mixes = recipe.augments(epoch) and recipe.mix != "none"
-    before = int(mixes and rank.count > 1)  # the row that the first of this process's own is mixed with
-    _seed(f"{seed} {epoch}", rank)
-    batches = Timed(training_loader(images, recipe, seed + epoch, setting.loader_workers, rank, before))
-    val_losses = [row["val_loss"] for row in training.rows]
-    steps = len(sizes)
-    total = torch.zeros((), device=where)
-    with rank.joined(training.net.head_only(epoch <= recipe.head_epochs).train()) as net:
-        stepper = stepper_of(net, training.optimizer, training.scaler, recipe, setting, where, rank)
-        for step, (size, (batch, labels)) in enumerate(zip(sizes, batches, strict=True), start=(epoch - 1) * steps + 1):
-            rate = learning_rate(recipe, step / (recipe.epochs * steps), val_losses)
-            for group in training.optimizer.param_groups:
-                group["lr"] = rate * group["lr_scale"]
-            batch, labels = batch.to(where, non_blocking=True), labels.to(where, non_blocking=True)
-            if mixes:
-                batch, labels = mix(recipe, batch, labels, training.build.n_classes, training.net)
-            total += stepper.step(batch[before:], labels[before:], size) * size
-            if training.average and rank.first:
-                training.average.update(training.net, step=step)
-    return {
-        "train_loss": float(rank.summed(total)) / sum(sizes),
-        "micro_batch": min(recipe.batch_size, stepper.micro_batch * rank.count),
-        "data_wait": batches.seconds / (time.perf_counter() - started),
-    }
-
-
-def _seed(seed: str, rank: Rank) -> None:
-    """Chance is the same after a resume as without one. Mixing draws on the CPU, alike in all processes that train
-    together; dropout on the device, and on GPUs each its own."""
-    torch.manual_seed(zlib.crc32(seed.encode()))
-    if not rank.first:
-        torch.cuda.manual_seed(zlib.crc32(f"{seed} {rank.index}".encode()))
 
 
 def _score_epoch(
@@ -328,7 +264,7 @@ def _begin(
                 "it cannot be resumed here"
             )
         net.load_state_dict(stored["net"])
-        training.optimizer.load_state_dict(stored["optimizer"])
+        load_optimizer(training.optimizer, stored["optimizer"])
         training.scaler.load_state_dict(stored["scaler"])
         if training.average:
             training.average.module.load_state_dict(stored["average"])

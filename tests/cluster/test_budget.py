@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -345,6 +345,25 @@ def test_a_trial_too_costly_for_what_is_left_does_not_end_the_search(
     clock.now += 70.0
     assert spending.stop_all()
     assert spending.afforded(promoted(plan, 0, 2, 1)) == promoted(plan, 0, 1), "30 s are left, and 10 s of tolerance"
+
+
+def test_who_leads_too_late_for_an_epoch_budget_leaves_the_promotion_as_it_was(stripes: Path, tmp_path: Path) -> None:
+    """Trial 0 was promoted for 12 epochs; of 20, trial 1 takes 6 and then leads, and its fold 1 would take 6 more."""
+    plan = plan_with(stripes, tmp_path / "OUT", "--epoch-budget", "20", "--promote", "1")
+    searching = Spending(plan, Resources(Slots(1, 1, 0.0)))
+    searching.open_search()
+    for number in (0, 1):
+        for epoch in range(1, 7):
+            report(plan, searching, number, epoch)
+    folds = plan.search.trial(0)
+    write_whole(folds.fold(1).metrics, folds.fold(0).metrics.read_text())
+    assert searching.afforded(promoted(plan, 1)) == promoted(plan, 1), "nobody was promoted before: one is in any case"
+    save_json(plan.search.promoted, [0])
+    resumed = Spending(plan, Resources(Slots(1, 1, 0.0)))
+    assert resumed.afforded(promoted(plan, 1)) == promoted(plan, 0)
+    assert resumed.afforded(promoted(plan, 0)) == promoted(plan, 0)
+    more = Spending(replace(plan, budget=Budget(epochs=24)), Resources(Slots(1, 1, 0.0)))
+    assert more.afforded(promoted(plan, 1)) == promoted(plan, 1)
 
 
 def test_who_is_cut_is_worth_its_last_whole_epoch(stripes: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from cluster.plan import Plan
 from cluster.promotion import DIAGONAL, FULL, Promotion, losers
 from cluster.searcher import Proposals
 from search_spaces.recipe import Recipe
+from trainables.member import Member
 from trainables.trial import Trial
 
 METRIC = "val_loss"
@@ -47,7 +48,8 @@ def test_the_few_that_are_left_decide_as_all_would(promotion: Promotion, monkeyp
         gone: list[int] = []
         ended: list[Trial] = []
         store = SimpleNamespace(forget=lambda number, fold, gone=gone: gone.append(number))
-        plan = cast(Plan, SimpleNamespace(store=store, promotion=promotion, metric=METRIC))
+        facts = {"store": store, "promotion": promotion, "metric": METRIC, "promoted_before": list}
+        plan = cast(Plan, SimpleNamespace(**facts))
         keeping = Housekeeping(plan, cast(Proposals, SimpleNamespace(ended=ended)))
         for trial in some_trials(rng, 40):
             ended.append(trial)
@@ -56,3 +58,17 @@ def test_the_few_that_are_left_decide_as_all_would(promotion: Promotion, monkeyp
         assert len(gone) == len(set(gone)), "nobody's files are deleted twice"
     failed_or_cut = sum(status in ("failed", "cut") for status in STATUSES) / len(STATUSES)
     assert max(judged) < promotion.count + 1 + 40 * 2 * failed_or_cut, "those that have lost are not judged again"
+
+
+def test_who_was_promoted_before_keeps_its_nets() -> None:
+    """A budget may have no room for the folds of who leads now."""
+    gone: list[int] = []
+    store = SimpleNamespace(forget=lambda number, fold: gone.append(number))
+    ended = some_trials(np.random.default_rng(1), 12)
+    promotion = Promotion(FULL, 1, 5)
+    lost = losers(ended, promotion, METRIC)
+    facts = {"store": store, "promotion": promotion, "metric": METRIC}
+    plan = SimpleNamespace(**facts, promoted_before=lambda: [Member.of(lost[0], 5)])
+    keeping = Housekeeping(cast(Plan, plan), cast(Proposals, SimpleNamespace(ended=ended)))
+    keeping.on_trial_complete(0, [], cast(Any, None))
+    assert gone == lost[1:]

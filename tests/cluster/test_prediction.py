@@ -206,6 +206,18 @@ def test_a_worker_does_only_what_is_lacking(plan: Asked, predict: Predict) -> No
     assert len(after) == 5 and after.items() > before.items()
 
 
+def test_a_worker_uses_its_machine_as_a_training_does(
+    plan: Asked, predict: Predict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        predict(plan, NETS, slots=3, dies_after=1)
+    _, prediction = module._begun(plan, NETS)
+    asked: list[Setting] = []
+    monkeypatch.setattr("trainables.prediction.use_machine", asked.append)
+    predict_part(plan.place, plan.search, prediction, (), Setting(threads=2))
+    assert asked == [Setting(threads=2)]
+
+
 def test_the_nets_of_an_ensemble_and_the_best_trial() -> None:
     full, other = Member((4, 4)), Member((2, 7))
     assert fold_nets([full, other], full) == [(4, 0), (4, 1), (2, 0), (7, 1)]

@@ -207,3 +207,15 @@ def test_the_link_belongs_to_the_loss() -> None:
     logits = torch.tensor([[1.0, 0.0, -2.0]])
     torch.testing.assert_close(loss.link(logits), tempered_softmax(logits, 1.5))
     assert not torch.allclose(loss.link(logits), logits.softmax(-1), atol=1e-3)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 30.0, 1e4])
+@pytest.mark.parametrize("classes", [2, 5, 1000, 30_000])
+@pytest.mark.parametrize("t", [0.5, 0.8, 1.001, 1.4, 2.0, 5.0])
+def test_steps_that_nobody_looks_at_are_enough(
+    t: float, classes: int, scale: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logits = scale * torch.randn(8, classes, generator=torch.Generator().manual_seed(0))
+    looked_at = tempered_softmax(logits, t)
+    monkeypatch.setattr("trainables.losses.bi_tempered._looks", lambda logits: False)
+    torch.testing.assert_close(tempered_softmax(logits, t), looked_at, atol=1e-6, rtol=1e-4)

@@ -1,19 +1,22 @@
 """Mixed batches: shares that say what the pixels hold."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from search_spaces import InputError, Recipe
 from search_spaces.kinds import LOSSES, MIXES
 from trainables.backbones import Build, Net, build_net, has_class_maps
 from trainables.checks import check_class_maps
 from trainables.losses.of_recipe import loss_of
-from trainables.mixing import _MIXERS, _snapmix, attention, fourier_mask, mix
+from trainables.mixing import _MIXERS, Mixed, _snapmix, attention, fourier_mask, mix
 
 RECIPE = Recipe(backbone="test_resnet", image_size=32, batch_size=6, learning_rate=1e-3, epochs=1)
 MIXED = [name for name in MIXES if name != "none"]
@@ -104,6 +107,37 @@ def test_soft_labels_are_mixed_as_their_labels_are(name: str) -> None:
         torch.manual_seed(3)
         both.append(mix(replace(RECIPE, mix=name), images, targets, 3, net()))
     torch.testing.assert_close(both[0], both[1])
+
+
+class Copies(TorchDispatchMode):
+    """Notes of each copy to another device whether the host does not wait for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unwaited: list[bool] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        words = kwargs or {}
+        if func.overloadpacket.__name__ == "_to_copy" and words.get("device", args[0].device) != args[0].device:
+            self.unwaited.append(words.get("non_blocking", False))
+        return func(*args, **words)
+
+
+@pytest.mark.parametrize("mixer", [*_MIXERS.values(), lambda *given: _snapmix(*given[:2], given[0][:, 0], given[2])])
+def test_no_mix_waits_for_its_device(mixer: Callable[[Tensor, Tensor, float], Mixed]) -> None:
+    torch.manual_seed(0)
+    pixels, shares = torch.empty(6, 3, 32, 32, device="meta"), torch.empty(6, 3, device="meta")
+    with Copies() as seen:
+        mixed, _ = mixer(pixels, shares, 1.0)  # of a tensor without numbers none can be asked for
+    assert mixed.shape == pixels.shape and mixed.is_meta
+    assert all(seen.unwaited)
+
+
+def test_the_guard_sees_a_copy_that_is_waited_for() -> None:
+    with Copies() as seen:
+        torch.ones(2).to("meta")
+        torch.ones(2).to("meta", non_blocking=True)
+    assert seen.unwaited == [False, True]
 
 
 def spots(corners: list[tuple[int, int]]) -> Tensor:

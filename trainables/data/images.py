@@ -108,7 +108,10 @@ def training_loader(
     """Shuffled batches of images (n, S, S, 3) uint8 and labels (n,) or shares (n, K): the rows of `rank`."""
     order = iter(sampled_rows(images.labels, recipe.sampling, torch.Generator().manual_seed(order_seed)))
     batches = [list(islice(order, size)) for size in batch_sizes(len(images), recipe.batch_size)]
-    return DataLoader(images, batch_sampler=[rank.rows(batch, before) for batch in batches], num_workers=workers)
+    sampler = [rank.rows(batch, before) for batch in batches]
+    own = torch.Generator().manual_seed(order_seed)  # whenever it begins, it draws nothing from the training's
+    pinned = torch.cuda.is_available()
+    return DataLoader(images, batch_sampler=sampler, num_workers=workers, generator=own, pin_memory=pinned)
 
 
 def sampled_rows(labels: NDArray[np.int64], sampling: str, generator: torch.Generator) -> list[int]:
@@ -123,4 +126,5 @@ def sampled_rows(labels: NDArray[np.int64], sampling: str, generator: torch.Gene
 
 def plain_loader(images: PlainImages, batch_size: int, workers: int) -> DataLoader[Batch]:
     """Batches in order; with `workers` the next ones are prepared meanwhile."""
-    return DataLoader(images, batch_size, shuffle=False, num_workers=workers)
+    pinned = torch.cuda.is_available()
+    return DataLoader(images, batch_size, shuffle=False, num_workers=workers, pin_memory=pinned)
