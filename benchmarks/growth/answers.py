@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +25,10 @@ def prepare_views(folder: Path, sizes: list[int]) -> None:
 def _prepare(folder: Path, members: int) -> None:
     """Weight files and images."""
     from benchmarks.one_pass import random_nets
-    from search_spaces import Recipe
 
-    recipe = Recipe(backbone="test_efficientnet", image_size=64, batch_size=32, learning_rate=1e-3, epochs=1)
     for part in ("nets", "images"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    random_nets(replace(recipe, tta="crop_flips"), members, folder / "nets")
+    random_nets("test_efficientnet", [64], members, folder / "nets")
     for number in range(_IMAGES):
         (folder / "images" / name(number)).write_bytes(jpeg(number))
 
