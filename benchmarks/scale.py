@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -22,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -32,9 +32,10 @@ import psutil
 import ray
 from ray import tune
 from ray.cluster_utils import Cluster
-from ray.tune import RunConfig, TuneConfig
+from ray.tune import PlacementGroupFactory, RunConfig, TuneConfig
 from ray.tune.schedulers import ASHAScheduler
 
+from benchmarks.growth.measuring import peak_mb
 from cluster import tuner
 from cluster.asha import GRACE_EPOCHS, REDUCTION_FACTOR
 from cluster.flags import read_flags
@@ -48,6 +49,11 @@ from trainables.scores import METRICS
 
 VARIANTS = ("plain", "ours")
 DIGITS = 10
+
+_BEGUN = "begun"
+"""Folder in OUT with a file for each trial that has begun."""
+_PATIENCE_S = 600
+
 Measured = dict[str, float]
 
 
@@ -66,8 +72,9 @@ def plain_trial(config: dict[str, Any], *, epochs: int) -> None:
         tune.report(row)
 
 
-def our_trial(config: dict[str, Any], *, data: Any, out: Path, setting: Any) -> None:
+def our_trial(config: dict[str, Any], *, data: Any, out: Path, setting: Any, together: int = 1) -> None:
     """In place of `run_trial`: the rows go to `metrics.csv`, as a training's do, and some predictions beside them."""
+    wait_for_others(out / _BEGUN, config["trial"], together)
     folder = SearchFolder(out).trial(config["trial"]).fold(0)
     epochs = json.loads(SearchFolder(out).trial(config["trial"]).recipe.read_text())["epochs"]
     save_array(folder.pred_probs, np.full((len(Folds.load(SearchFolder(out).folds).split(0)[1]), DIGITS), 1 / DIGITS))
@@ -76,6 +83,22 @@ def our_trial(config: dict[str, Any], *, data: Any, out: Path, setting: Any) -> 
         rows.append({**row, "score_s": 0.0, "ended_at": time.time()})
         write_whole(folder.metrics, pd.DataFrame(rows).to_csv(index=False))
         tune.report(row)
+
+
+def wait_for_others(folder: Path, number: int, together: int) -> None:
+    """Until so many trials have begun: with epochs of no time the first workers would leave the last ones nothing."""
+    folder.mkdir(exist_ok=True)
+    (folder / str(number)).touch()
+    until = time.monotonic() + _PATIENCE_S
+    while (begun := len([*folder.iterdir()])) < together:
+        if time.monotonic() > until:
+            raise TimeoutError(f"After {_PATIENCE_S} s {begun} of {together} trials have begun")
+        time.sleep(0.2)
+
+
+def our_place(config: dict[str, Any]) -> PlacementGroupFactory:
+    """In place of `tuner._place`, by whose name a worker would import torch and all else that a training needs."""
+    return PlacementGroupFactory([{"CPU": float(config["cpus"])}])
 
 
 def search_plainly(asked: argparse.Namespace) -> Measured:
@@ -107,23 +130,28 @@ def search_with_ours(asked: argparse.Namespace) -> Measured:
     flags = read_flags(words)
     plan = make_plan(flags, space_of(flags))
     assert plan is not None
-    with session(plan) as (slots, spending), patch.object(tuner, "run_trial", our_trial):
+    ours = patch.multiple(tuner, run_trial=partial(our_trial, together=asked.together), _place=our_place)
+    with session(plan) as (slots, spending), ours:
         begin(plan)
+        started = time.time()
         with measured() as found:
             trials = tuner.search(plan, slots, spending)
-    return {**found, "reports": sum(trial.epoch for trial in trials)}
+    begun = sorted(path.stat().st_mtime for path in (plan.search.path / _BEGUN).iterdir())
+    begun_s = begun[asked.together - 1] - started
+    return {**found, "begun_s": begun_s, "reports": sum(trial.epoch for trial in trials)}
 
 
 @contextmanager
 def measured() -> Iterator[Measured]:
     """What this process took meanwhile."""
-    before, started = psutil.Process().cpu_times(), time.monotonic()
+    before, started, before_mb = psutil.Process().cpu_times(), time.monotonic(), peak_mb()
     found: Measured = {}
     yield found
     after = psutil.Process().cpu_times()
     found["cpu_s"] = after.user + after.system - before.user - before.system
     found["seconds"] = time.monotonic() - started
-    found["memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    found["memory_mb"] = peak_mb()
+    found["added_mb"] = found["memory_mb"] - before_mb
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -133,6 +161,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--nodes", type=int, default=4)
     parser.add_argument("--slots", type=int, default=4, help="of each node")
+    parser.add_argument("--together", type=int, default=1, help="ours: none reports before so many have begun")
     parser.add_argument("--variant", choices=VARIANTS, help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
     if asked.variant:
@@ -154,7 +183,9 @@ def one(asked: argparse.Namespace, variant: str) -> dict[str, Any]:
         for _ in range(asked.nodes):
             simulated.add_node(num_cpus=asked.slots)
         simulated.wait_for_nodes()
-        words = [f"--{name}={getattr(asked, name)}" for name in ("out", "trials", "epochs", "nodes", "slots")]
+        words = [
+            f"--{name}={getattr(asked, name)}" for name in ("out", "trials", "epochs", "nodes", "slots", "together")
+        ]
         command = [sys.executable, "-m", "benchmarks.scale", "--variant", variant, *words]
         known = {**os.environ, "RAY_ADDRESS": simulated.address, "RAY_AIR_NEW_OUTPUT": "0"}
         said = subprocess.run(command, env=known, check=True, stdout=subprocess.PIPE, text=True).stdout

@@ -78,7 +78,9 @@ class RungTable:
         A trial that went on beyond a rung has passed it, whatever the rule says now of two reports in one moment.
         """
         table = cls(path, metric, rungs)
-        furthest = {trial: max(r.epoch for r in reports if r.trial == trial) for trial in {r.trial for r in reports}}
+        furthest: dict[int, int] = {}
+        for report in reports:
+            furthest[report.trial] = max(report.epoch, furthest.get(report.trial, 0))
         for report in sorted(reports, key=lambda r: (r.ended_at, r.trial)):
             passes = table.judge(report.trial, report.epoch, report.value)
             if not passes and furthest[report.trial] > report.epoch:

@@ -1,6 +1,7 @@
 """Duplicates that are made here, so that the truth is known."""
 
 import hashlib
+from itertools import combinations
 from pathlib import Path
 
 import cv2
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from search_spaces import InputError
+from trainables.data import duplicates
 from trainables.data.duplicates import duplicate_groups, groups_csv, perceptual_hashes, read_groups, thumbnail
 
 
@@ -62,6 +64,13 @@ def test_blocks_do_not_change_what_is_found(monkeypatch: pytest.MonkeyPatch) -> 
     whole = duplicate_groups(*seen(images))
     monkeypatch.setattr("trainables.data.duplicates._BLOCK", 5)
     assert duplicate_groups(*seen(images)).tolist() == whole.tolist()
+
+
+def test_pairs_of_alike_hashes_come_in_parts_however_many_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicates, "_BLOCK", 7)
+    parts = list(duplicates._pairs_of_near_hashes(np.zeros(30, np.uint64)))
+    assert max(map(len, parts)) == 7
+    assert sorted(map(tuple, np.concatenate(parts).tolist())) == list(combinations(range(30), 2))
 
 
 def test_a_hash_has_64_bits_and_ignores_brightness() -> None:

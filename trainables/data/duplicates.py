@@ -11,7 +11,8 @@ scipy is imported where it is used: only the driver looks for duplicates, and it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import combinations_with_replacement
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ MOST_BITS = 8
 LEAST_CORRELATION = 0.97
 
 _LOWEST = 8
-_BLOCK = 2048
+_BLOCK = 1024
 
 
 def thumbnail(image: Image.Image) -> NDArray[np.uint8]:
@@ -50,8 +51,8 @@ def perceptual_hashes(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
 def duplicate_groups(thumbnails: NDArray[np.uint8], digests: Sequence[bytes]) -> NDArray[np.int64]:
     """The group (N,) of every image, numbered from 0 in order of first appearance; most groups are of one image.
 
-    `thumbnails` (N, 32, 32), `digests` (N,) of the files' bytes. Every pair is compared, in blocks: 10 s for
-    26,000 images.
+    `thumbnails` (N, 32, 32), `digests` (N,) of the files' bytes. Every pair is compared: 0.4 s of CPU for 13,000
+    images, 1.1 s for 26,000.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -71,25 +72,41 @@ def numbered(groups: Sequence[object] | NDArray[np.integer]) -> NDArray[np.int64
 
 def _near_pairs(thumbnails: NDArray[np.uint8]) -> NDArray[np.int64]:
     """(P, 2) rows of near duplicates, the smaller row first."""
-    hashes, flat = perceptual_hashes(thumbnails), _standardized(thumbnails)
+    hashes, flat = _in_blocks(thumbnails), _standardized(thumbnails)
     found = [np.empty((0, 2), dtype=np.int64)]
-    for start in range(0, len(hashes), _BLOCK):
-        bits = np.bitwise_count(hashes[start : start + _BLOCK, None] ^ hashes[None, start:])
-        one, other = np.nonzero(bits <= MOST_BITS)
-        later = other > one
-        one, other = one[later] + start, other[later] + start
-        alike = np.einsum("pi,pi->p", flat[one], flat[other]) >= LEAST_CORRELATION
-        found.append(np.stack([one[alike], other[alike]], axis=1))
+    for pairs in _pairs_of_near_hashes(hashes):
+        alike = np.einsum("pi,pi->p", flat[pairs[:, 0]], flat[pairs[:, 1]]) >= LEAST_CORRELATION
+        found.append(pairs[alike])
     return np.concatenate(found)
+
+
+def _in_blocks(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """`perceptual_hashes`, whose frequencies take eight times the thumbnails' own memory."""
+    blocks = [perceptual_hashes(thumbnails[start : start + _BLOCK]) for start in range(0, len(thumbnails), _BLOCK)]
+    return np.concatenate([np.empty(0, np.uint64), *blocks])
+
+
+def _pairs_of_near_hashes(hashes: NDArray[np.uint64]) -> Iterator[NDArray[np.int64]]:
+    """(p, 2), p at most `_BLOCK`: where leaves lie alike on a table, most pairs of images may be among them.
+
+    Hashes are compared in squares that stay in the processor's cache: 2.2 ns a pair, half of what long rows take.
+    """
+    starts = range(0, len(hashes), _BLOCK)
+    for one, other in combinations_with_replacement(starts, 2):
+        bits = np.bitwise_count(hashes[one : one + _BLOCK, None] ^ hashes[None, other : other + _BLOCK])
+        pairs = np.argwhere(bits <= MOST_BITS) + np.array((one, other))
+        pairs = pairs[pairs[:, 1] > pairs[:, 0]]
+        for start in range(0, len(pairs), _BLOCK):
+            yield pairs[start : start + _BLOCK]
 
 
 def _standardized(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(N, 1024) of mean 0 and length 1, so that a product of rows is their correlation."""
     flat = thumbnails.reshape(len(thumbnails), -1).astype(np.float32)
     flat -= flat.mean(1, keepdims=True)
-    lengths = np.linalg.norm(flat, axis=1, keepdims=True)
-    standardized: NDArray[np.float32] = flat / np.maximum(lengths, 1e-6)
-    return standardized
+    lengths = np.sqrt(np.einsum("ni,ni->n", flat, flat))[:, None]
+    flat /= np.maximum(lengths, 1e-6)
+    return flat
 
 
 def _equal_pairs(digests: Sequence[bytes]) -> NDArray[np.int64]:
