@@ -16,7 +16,7 @@ _NEAR = 0.05
 """Share of a continuous range, from either end, that counts as its end."""
 
 _GEOMETRIC_FROM = 8.0
-"""Choices whose greatest is this many times their least are taken as steps of a factor."""
+"""Choices whose greatest is this many times their least are taken as steps of a factor, and batch sizes always are."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,9 @@ def _of_choice(name: str, value: float, values: list[float]) -> Edge | None:
     if low < value < high:
         return None
     end, neighbour = (low, values[1]) if value <= low else (high, values[-2])
-    geometric = low > 0 and (high / low >= _GEOMETRIC_FROM or _even([b / a for a, b in pairwise(values)]))
+    geometric = low > 0 and (
+        name == "batch_size" or high / low >= _GEOMETRIC_FROM or _even([b / a for a, b in pairwise(values)])
+    )
     further = end * end / neighbour if geometric else 2 * end - neighbour
     return _edge(name, value, (low, high), int(further) if isinstance(value, int) else further)
 

@@ -37,6 +37,8 @@ def said(recipe: dict[str, Any], **fields: Any) -> list[str]:
         ),
         ({"learning_rate": 2e-4, "batch_size": 64}, LinearScaling(1e-4, 32), None),
         ({"batch_size": 16}, Choice(16, 32, 64), "batch_size 16 is the lowest of [16, 64]; try 8"),
+        ({"batch_size": 16}, Choice(16, 32), "batch_size 16 is the lowest of [16, 32]; try 8"),
+        ({"batch_size": 32}, Choice(16, 32), "batch_size 32 is the highest of [16, 32]; try 64"),
         ({"backbone": "b"}, Choice("a", "b"), None),
         ({"pretrained": True}, Choice(False, True), None),
         ({"focal_gamma": 5.0, "loss": "focal"}, Only(Choice(1.0, 5.0), loss="focal"), "focal_gamma 5 is the highest"),
