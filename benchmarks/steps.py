@@ -2,7 +2,7 @@
 
 python -m benchmarks.steps [NET=SIZE ...] [--batch 32] [--rounds 7] [--threads 1 2] [--optimizer adamw] [--json FILE]
 
-Our own step (`trainables/steps.py`) on random images and with random weights. Each variant differs from `usual`
+Our own step (`trainables/steps.py`) on random images and with random weights. Each variant differs from `plain`
 (channels last, the optimizer weight by weight, float32) in one thing:
 
 contiguous  NCHW in place of channels last
@@ -12,7 +12,7 @@ bfloat16    the net under autocast
 
 With `--alone` only the optimizer's part of a step is timed, whose gradients are there. Round by round all take turns,
 in an order that turns too; a sample is the mean of as many steps as last `--sample-s`. Medians and ranges over rounds,
-and ratios to `usual` by round.
+and ratios to `plain` by round.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ from trainables.steps import Stepper
 NETS = ("test_efficientnet=32", "mobilenetv2_100=128", "resnet18=128")
 """The first is the digits'."""
 
-USUAL = "usual"
-VARIANTS = (USUAL, "contiguous", "foreach", "fused", "bfloat16")
-OPTIMIZERS = (USUAL, "foreach", "fused")
+PLAIN = "plain"
+VARIANTS = (PLAIN, "contiguous", "foreach", "fused", "bfloat16")
+OPTIMIZERS = (PLAIN, "foreach", "fused")
 """Variants that differ in the optimizer."""
 _CLASSES, _WARM_UP_STEPS = 5, 2
 _CPU = torch.device("cpu")
@@ -98,12 +98,12 @@ def compare(recipe: Recipe, threads: int, rounds: int, sample_s: float, alone: b
 
 
 def summary(found: pd.DataFrame) -> pd.DataFrame:
-    """By variant: milliseconds of a step, and how many times as long as the usual one it takes."""
-    ratios = found.div(found[USUAL], axis=0)
+    """By variant: milliseconds of a step, and how many times as long as the plain one it takes."""
+    ratios = found.div(found[PLAIN], axis=0)
     return pd.DataFrame(
         {
             "ms a step": [spread(1000 * found[name], 2) for name in found],
-            "of the usual": [spread(ratios[name], 3) for name in found],
+            "of the plain": [spread(ratios[name], 3) for name in found],
         },
         index=list(found),
     )

@@ -35,13 +35,12 @@ def optimizer_of(recipe: Recipe, net: Net) -> torch.optim.Optimizer:
 
 
 def _fuses(recipe: Recipe, net: Net) -> bool:
-    """Whether Adam is one kernel for many weights: on a GPU, but where float16's scaler may want a step left out.
+    """Whether Adam is one kernel for many weights: but where float16's scaler may want a step left out.
 
-    SGD is never: torch's fused one cannot begin with some weights later than with others, as after `head_epochs`. On a
-    CPU it gains little (docs/steps.md).
+    On a CPU the step of a small net is 8 % shorter by it, that of a larger one hardly (docs/steps.md). SGD is never:
+    torch's fused one cannot begin with some weights later than with others, as after `head_epochs`.
     """
-    where = next(net.parameters()).device
-    return where.type == "cuda" and dtype_of(recipe, where) is not torch.float16
+    return dtype_of(recipe, next(net.parameters()).device) is not torch.float16
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ def weights(net: torch.nn.Module) -> list[torch.Tensor]:
 
 
 def differs(variant: str) -> list[str]:
-    """In what a variant is not the usual one."""
+    """In what a variant is not the plain one."""
     own = steps.stepper(RECIPE, variant)
     assert isinstance(own.net, Net)
     (foreach,) = {group["foreach"] for group in own.optimizer.param_groups}
@@ -43,13 +43,13 @@ def differs(variant: str) -> list[str]:
 
 @pytest.mark.parametrize("variant", steps.VARIANTS)
 def test_a_variant_differs_in_what_its_name_says(variant: str) -> None:
-    assert differs(variant) == [variant] * (variant != steps.USUAL)
+    assert differs(variant) == [variant] * (variant != steps.PLAIN)
 
 
-@pytest.mark.parametrize("variant", [each for each in steps.VARIANTS if each != steps.USUAL])
+@pytest.mark.parametrize("variant", [each for each in steps.VARIANTS if each != steps.PLAIN])
 def test_a_variant_is_the_same_step(variant: str) -> None:
     images = torch.randint(0, 256, (4, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    both = [steps.stepper(RECIPE, name) for name in (steps.USUAL, variant)]
+    both = [steps.stepper(RECIPE, name) for name in (steps.PLAIN, variant)]
     losses = [float(each.step(images, torch.arange(4))) for each in both]
     assert losses[1] == pytest.approx(losses[0], rel=0.1 if variant == "bfloat16" else 1e-4)  # it has three digits
     if variant in steps.OPTIMIZERS:  # on the same gradients, to the bit
@@ -57,9 +57,9 @@ def test_a_variant_is_the_same_step(variant: str) -> None:
 
 
 def test_the_optimizer_alone_leaves_its_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = steps.stepper(RECIPE, steps.USUAL)
+    own = steps.stepper(RECIPE, steps.PLAIN)
     monkeypatch.setattr(steps, "stepper", lambda recipe, variant: own)
-    step = steps.steps_of(RECIPE, steps.USUAL, alone=True)
+    step = steps.steps_of(RECIPE, steps.PLAIN, alone=True)
     before, gradients = weights(own.net), [weight.grad for weight in own.net.parameters()]
     kept = [grad.clone() for grad in gradients if grad is not None]
     step()
@@ -85,10 +85,10 @@ def test_all_take_turns_and_none_is_always_the_first(
 
 
 def test_ratios_are_by_round() -> None:
-    found = pd.DataFrame({"usual": [0.1, 0.2, 0.4], "fused": [0.05, 0.2, 0.2]})
+    found = pd.DataFrame({"plain": [0.1, 0.2, 0.4], "fused": [0.05, 0.2, 0.2]})
     said = steps.summary(found)
-    assert said.loc["usual", "ms a step"] == "200.00 (100.00–400.00)"
-    assert said.loc["fused", "of the usual"] == "0.500 (0.500–1.000)"
+    assert said.loc["plain", "ms a step"] == "200.00 (100.00–400.00)"
+    assert said.loc["fused", "of the plain"] == "0.500 (0.500–1.000)"
 
 
 def test_the_command_says_and_keeps_what_it_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
