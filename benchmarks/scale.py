@@ -4,9 +4,9 @@ python -m benchmarks.scale --out FOLDER [--trials 1000] [--epochs 12] [--nodes 4
 
 Both search on one simulated cluster of this machine, one after the other, each with a driver of its own: the same
 number of trials and epochs, the same rungs, actors used again. Ours is `cluster.tuner.search`, whole, with a training
-that only writes what a training writes of its epochs; plain is `tune.Tuner` with Ray's `ASHAScheduler`, nothing else.
-Measured in the driver's process, from its first trial on: CPU time for each report, seconds until the last decision,
-the most memory it had.
+that only writes what a training writes of its epochs, by workers that import no torch; plain is `tune.Tuner` with Ray's
+`ASHAScheduler`, nothing else. Measured in the driver's process, from its first trial on: CPU time for each report,
+seconds until the last decision, the most memory it had.
 """
 
 from __future__ import annotations

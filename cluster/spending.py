@@ -54,7 +54,6 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         self._first: list[Remaining] = []
         self._expected: list[Remaining] = []
         self._at_once: dict[int, int] = {}
-        self._promoted_before = plan.promoted_before()
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray Tune pickles its callbacks beside the experiment; nothing of this one is wanted there."""
@@ -128,15 +127,26 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
 
         Epochs were kept for that one, so it is promoted again. Where nobody fits, the first one is, all the same.
         """
-        left, taken = budget - self._trained_epochs(), list[Member]()
-        for member in dict.fromkeys([*promoted, *self._promoted_before]):
+        left, taken = max(0, budget - self._trained_epochs()), list[Member]()
+        whole = [member for member in self._plan.promoted_before() if self._is_whole(member)]
+        for member in dict.fromkeys([*promoted, *whole]):
             epochs = self._remaining(member).epochs
             if epochs <= left and len(taken) < len(promoted):
                 taken.append(member)
                 left -= epochs
-            elif member in promoted:
+        taken = taken or list(promoted[:1])
+        for member in promoted:
+            if member not in taken:
                 print(f"note: trial {member} is not promoted: its folds would take more than the epoch budget")
-        return taken or list(promoted[:1])
+        return taken
+
+    def _is_whole(self, member: Member) -> bool:
+        """Whether it has a net for every fold: nets of who is promoted no more are deleted."""
+        trials = {number: self._plan.search.trial(number) for number in member.trials}
+        return all(
+            trials[number].recipe.exists() and trials[number].fold(fold).trained(load_recipe(trials[number]))
+            for number, fold in member.pairs
+        )
 
     def _trained_epochs(self) -> int:
         """In all folds of all trials."""

@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from search_spaces import InputError, Space
+from trainables.data.folds import Folds
 from trainables.layout import SearchFolder, load_object, load_rows
+from trainables.member import promoted_members
 from trainables.trial import load_recipe
 
 _OWN = ("epochs", "seed")
@@ -23,10 +25,17 @@ def warmed(space: Space, out: Path) -> Space:
         raise InputError(f"--warm-start: {out} holds no search whose trials were compared ({search.standings.name})")
     if space.grid:
         raise InputError(f"--warm-start: the grid {space.name!r} tries every recipe anyway")
-    rows = load_rows(search.standings, "trial", "promoted")
-    best = [load_recipe(search.trial(row["trial"])) for row in rows if row["promoted"]]
+    best = [load_recipe(search.trial(number)) for number in _promoted(search)]
     taken = tuple({k: v for k, v in recipe.to_dict().items() if k not in _OWN} for recipe in best)
     return replace(space, known_good=(*taken, *space.known_good))
+
+
+def _promoted(search: SearchFolder) -> list[int]:
+    """Trials, best first: by what was promoted in the end, for which a budget may have had no room for the leaders."""
+    if search.promoted.exists():
+        members = promoted_members(search, Folds.load(search.folds).count)
+        return list(dict.fromkeys(number for member in members for number in member.trials))
+    return [row["trial"] for row in load_rows(search.standings, "trial", "promoted") if row["promoted"]]
 
 
 def check_same_folds(out: Path, fold_hash: str) -> None:

@@ -125,7 +125,7 @@ def build_net(recipe: Recipe, build: Build, pretrained: Weights | None = None) -
         **drops,
     )
     usual = body.pretrained_cfg
-    usual.pop("state_dict", None)  # every copy of the net would copy it
+    usual.pop("state_dict", None)  # or the net, and every copy of it, would keep another set of weights
     return Net(body, build.mean or usual["mean"], build.std or usual["std"], recipe)
 
 

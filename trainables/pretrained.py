@@ -1,6 +1,7 @@
-"""Pretrained weights, read once by a process: a worker begins many trainings with them.
+"""Pretrained weights, read once by a process: a worker begins many trainings with them, and asks no hub twice.
 
-They are mapped files, not copies in memory, so workers of one machine share what they have read.
+A safetensors file is mapped, so workers of one machine share its memory. timm copies the weights for a moment as it
+loads them into a net.
 """
 
 from __future__ import annotations
@@ -9,8 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import timm
-from safetensors.torch import load_file
-from timm.models import load_state_dict_from_hf
+from timm.models import load_state_dict, load_state_dict_from_hf
 from torch import Tensor
 
 Weights = dict[str, Tensor]
@@ -34,7 +34,8 @@ def weights_of_timm(backbone: str) -> Weights:
 
 @lru_cache(_KEPT)
 def _read(path: Path, _written_ns: int, _size: int) -> Weights:
-    return load_file(path)
+    weights: Weights = load_state_dict(str(path))  # without the prefixes that wrappers of a net leave in its names
+    return weights
 
 
 @lru_cache(_KEPT)

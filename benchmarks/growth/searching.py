@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks.growth.measuring import Measured, WorkerMemory
+from search_spaces.errors import InputError
 
 _EPOCHS = 12
 _SLOTS_A_NODE = 16
@@ -20,6 +21,8 @@ def with_trials(size: int, folder: Path) -> Measured:
 
 def with_workers(size: int, folder: Path) -> Measured:
     nodes = -(-size // _SLOTS_A_NODE)
+    if size % nodes:
+        raise InputError(f"workers must be a multiple of their nodes, {nodes} of {_SLOTS_A_NODE} slots, got {size}")
     return _search(_TRIALS, nodes=nodes, slots=size // nodes, out=folder / f"workers-{size}")
 
 

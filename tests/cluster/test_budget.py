@@ -23,7 +23,7 @@ from trainables.durations import seconds_of
 from trainables.layout import load_json, save_array, save_json, write_whole
 from trainables.member import Member
 from trainables.scores import score
-from trainables.trial import load_trial
+from trainables.trial import load_recipe, load_trial
 
 METRIC = "val_robust_loss"
 
@@ -347,7 +347,9 @@ def test_a_trial_too_costly_for_what_is_left_does_not_end_the_search(
     assert spending.afforded(promoted(plan, 0, 2, 1)) == promoted(plan, 0, 1), "30 s are left, and 10 s of tolerance"
 
 
-def test_who_leads_too_late_for_an_epoch_budget_leaves_the_promotion_as_it_was(stripes: Path, tmp_path: Path) -> None:
+def test_who_leads_too_late_for_an_epoch_budget_leaves_the_promotion_as_it_was(
+    stripes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Trial 0 was promoted for 12 epochs; of 20, trial 1 takes 6 and then leads, and its fold 1 would take 6 more."""
     plan = plan_with(stripes, tmp_path / "OUT", "--epoch-budget", "20", "--promote", "1")
     searching = Spending(plan, Resources(Slots(1, 1, 0.0)))
@@ -355,15 +357,23 @@ def test_who_leads_too_late_for_an_epoch_budget_leaves_the_promotion_as_it_was(s
     for number in (0, 1):
         for epoch in range(1, 7):
             report(plan, searching, number, epoch)
-    folds = plan.search.trial(0)
-    write_whole(folds.fold(1).metrics, folds.fold(0).metrics.read_text())
-    assert searching.afforded(promoted(plan, 1)) == promoted(plan, 1), "nobody was promoted before: one is in any case"
+    first = plan.search.trial(0)
+    write_whole(first.fold(1).metrics, first.fold(0).metrics.read_text())
     save_json(plan.search.promoted, [0])
-    resumed = Spending(plan, Resources(Slots(1, 1, 0.0)))
-    assert resumed.afforded(promoted(plan, 1)) == promoted(plan, 0)
-    assert resumed.afforded(promoted(plan, 0)) == promoted(plan, 0)
-    more = Spending(replace(plan, budget=Budget(epochs=24)), Resources(Slots(1, 1, 0.0)))
-    assert more.afforded(promoted(plan, 1)) == promoted(plan, 1)
+
+    def afforded(epochs: int, *leaders: int) -> list[Member]:
+        spending = Spending(replace(plan, budget=Budget(epochs=epochs)), Resources(Slots(1, 1, 0.0)))
+        return spending.afforded(promoted(plan, *leaders))
+
+    assert afforded(20, 1) == promoted(plan, 1), "trial 0 has lost its nets, and one is trained in any case"
+    assert not capsys.readouterr().out
+    for net in [net for fold in (0, 1) for net in first.fold(fold).nets(load_recipe(first))]:
+        write_whole(net, b"")
+    assert afforded(20, 1) == promoted(plan, 0)
+    assert capsys.readouterr().out.startswith("note: trial 001 is not promoted: its folds would take more")
+    assert afforded(24, 1) == promoted(plan, 1)
+    assert afforded(15, 0) == promoted(plan, 0), "what costs nothing more fits always"
+    assert afforded(15, 0, 1) == promoted(plan, 0)
 
 
 def test_who_is_cut_is_worth_its_last_whole_epoch(stripes: Path, tmp_path: Path) -> None:

@@ -122,6 +122,9 @@ def test_a_warm_start_tries_the_promoted_recipes_first(begun: Plan, tmp_path: Pa
     assert begun.space.promote == 2
     fixed = plan_of(begun.data.root, tmp_path / "FIXED", *warm, "--set", "image_size=48")
     assert [(r.image_size, r.t1) for r in tried(fixed, 2)] == [(48, recipe.t1) for recipe in best]
+    save_json(begun.search.promoted, [1, [0] * begun.folds.count])  # the budget had no room for trial 3
+    plan = plan_of(begun.data.root, tmp_path / "LAST", *warm)
+    assert tried(plan, 2) == [tried(begun, 4)[number] for number in (1, 0)]
 
 
 def test_a_warm_start_from_elsewhere_must_be_asked_for(begun: Plan, tmp_path: Path) -> None:

@@ -24,6 +24,9 @@ GOOD = {"backbone": "test_vit", "image_size": 32, "batch_size": 12, "learning_ra
 ASKING = {"_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal", "_unique2", "repeat_interleave"}
 """Operators whose answer, or the shape of it, the host has to wait for."""
 
+COPYING = {"lift_fresh"}
+"""Which make a tensor of the host's numbers: a copy to a GPU from memory that is not pinned, which waits as well."""
+
 
 class Questions(TorchDispatchMode):
     """Notes the operators that ask."""
@@ -35,7 +38,7 @@ class Questions(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func.overloadpacket.__name__
         masks = name.startswith("index") and any(t is not None and t.dtype == torch.bool for t in _indices(args))
-        if name in ASKING or masks:
+        if name in ASKING | COPYING or masks:
             self.asked.append(name)
         return func(*args, **(kwargs or {}))
 
@@ -82,7 +85,14 @@ def test_nor_does_anything_around_it(plain: Callable[[], nn.Module], fields: dic
 
 
 @pytest.mark.parametrize(
-    "question", [lambda x: float(x.sum()), lambda x: x[x > 0], lambda x: bool(x.sum().isfinite()), torch.nonzero]
+    "question",
+    [
+        lambda x: float(x.sum()),
+        lambda x: x[x > 0],
+        lambda x: bool(x.sum().isfinite()),
+        torch.nonzero,
+        lambda x: x.new_tensor(0.5),
+    ],
 )
 def test_the_guard_fails_where_it_should(question: Callable[[Tensor], object]) -> None:
     with Questions() as seen:

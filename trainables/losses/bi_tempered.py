@@ -47,7 +47,8 @@ def _log_link(logits: Tensor, t: float) -> Tensor:
     """
     if t == 1.0:
         return logits.log_softmax(-1)
-    q = logits.new_tensor(1.0 - t)  # a tensor, since a Python number is converted anew by every operation
+    # A tensor, since a Python number is converted anew by every operation; filled, since a copy would wait for a GPU.
+    q = logits.new_full((), 1.0 - t)
     precision = torch.finfo(logits.dtype)
     scaled = (logits - logits.amax(-1, keepdim=True)).mul_(q)
     shift = _first_shift(scaled, t)  # (1 - t)(lambda - max a)
