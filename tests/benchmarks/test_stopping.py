@@ -1,14 +1,12 @@
 """Curves are kept as they were trained, and the table of what stopping loses adds up."""
 
-from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import stopping
+from benchmarks import curves, stopping
 from benchmarks.curves import load_curves, save_curves
 from benchmarks.replays.pool import load_pools
 from trainables.scores import METRICS
@@ -74,13 +72,12 @@ def test_known_good_recipes_are_first_in_every_search(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_curves_go_on_where_they_were(command: Callable[..., CompletedProcess[str]], tmp_path: Path) -> None:
+def test_curves_go_on_where_they_were(tmp_path: Path) -> None:
     out = tmp_path / "curves.csv.gz"
-    words = ("-m", "benchmarks.curves", "--seeds", "1", "--epochs", "1", "--jobs", "1", "--out", str(out))
-    assert command(*words, "--recipes", "1").returncode == 0
+    words = ["--seeds", "1", "--epochs", "1", "--jobs", "1", "--out", str(out)]
+    curves.main([*words, "--recipes", "1"])
     once = load_curves(out)
-    done = command(*words, "--recipes", "2")
-    assert done.returncode == 0, done.stderr
+    curves.main([*words, "--recipes", "2"])
     twice = load_curves(out)
     assert list(once["recipe"]) == [0]
     assert list(twice["recipe"]) == [0, 1]
