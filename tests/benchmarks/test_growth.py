@@ -4,10 +4,8 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import numpy as np
 import pandas as pd
@@ -162,9 +160,8 @@ def test_trials_wait_until_enough_have_begun(monkeypatch: pytest.MonkeyPatch, tm
 
 
 @pytest.mark.slow
-def test_the_growth_benchmark_runs(command: Callable[..., CompletedProcess[str]], tmp_path: Path) -> None:
+def test_the_growth_benchmark_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     figure = tmp_path / "growth.png"
-    done = command("-m", "benchmarks.growth", "images", "--sizes", "200", "400", "--figure", str(figure))
-    assert done.returncode == 0, done.stderr
-    assert "| driver: images seen twice | 2 | 4 | 1.00 | 1.00 |" in done.stdout
+    growing.main(["images", "--sizes", "200", "400", "--figure", str(figure)])
+    assert "| driver: images seen twice | 2 | 4 | 1.00 | 1.00 |" in capsys.readouterr().out
     assert figure.stat().st_size > 10_000
