@@ -93,8 +93,9 @@ def train_one(training: Training) -> None:
         write_whole(folder.cleaned, table.to_csv(index=False))
     for _row in train(recipe, data, training.folds(), training.fold, folder, Setting()):
         pass
-    save_array(folder.test_probs, predict_images([folder.weights], data.test_paths))
-    folder.forget_weights()
+    probs = predict_images([folder.weights], data.test_paths)
+    folder.forget_weights()  # and with them what they predicted
+    save_array(folder.test_probs, probs)
 
 
 def judged_by(training: Training) -> NDArray[np.float64]:

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from analysis.summary import true_labels
-from benchmarks.denoise import CROSS_FIT, Training, against, found, judged_by, oof, scored
+from benchmarks.denoise import CROSS_FIT, Training, against, found, judged_by, oof, scored, train_one
 from benchmarks.metric_study import Case, digits_case, write_folds
 from trainables.data.folds import Folds
 from trainables.data.kaggle import load_data
-from trainables.layout import save_array
+from trainables.layout import load_array, save_array
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +78,14 @@ def test_a_study_s_files_are_by_loss_and_way(case: Case) -> None:
     assert Training(case, "bi-tempered", "drop", 2).folder.path == case.kept / Path("bi-tempered/drop/fold2")
     assert Training(case, "bi-tempered", CROSS_FIT, 2).recipe.denoise == "drop"
     assert Training(case, "bi-tempered", "pairs", 0, 1).recipe.denoise == "none"
+
+
+@pytest.mark.slow
+def test_a_net_goes_and_what_it_predicted_stays(case: Case) -> None:
+    training = Training(case, "bi-tempered", "none", 0, epochs=1)
+    train_one(training)
+    assert len(load_array(training.folder.test_probs)) == len(load_data(case.root).test_ids)
+    assert not training.folder.weights.exists()
+    written = training.folder.metrics.stat().st_mtime_ns
+    train_one(training)
+    assert training.folder.metrics.stat().st_mtime_ns == written, "it is trained once"
