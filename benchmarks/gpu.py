@@ -16,7 +16,6 @@ is a small net at a small size: there the command is tested, not the speed.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -26,7 +25,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import timm
 import torch
 import torch.nn.functional as F
@@ -65,12 +63,10 @@ def write_photos(root: Path, images: int) -> ImageData:
     names = [f"{number}.jpg" for number in range(images)]
     for number in range(made, images):
         os.link(root / kaggle.TRAIN_IMAGES / names[number % made], root / kaggle.TRAIN_IMAGES / names[number])
-    labels = np.arange(images) % CLASSES
-    pd.DataFrame({"image_id": names, "label": labels}).to_csv(root / kaggle.TRAIN_CSV, index=False)
-    (root / kaggle.LABEL_MAP).write_text(json.dumps({str(label): f"class {label}" for label in range(CLASSES)}))
     (root / kaggle.TEST_IMAGES).mkdir()
     os.link(root / kaggle.TRAIN_IMAGES / names[0], root / kaggle.TEST_IMAGES / "test.jpg")
-    pd.DataFrame({"image_id": ["test.jpg"], "label": [0]}).to_csv(root / kaggle.SAMPLE, index=False)
+    labels, classes = np.arange(images) % CLASSES, [f"class {label}" for label in range(CLASSES)]
+    kaggle.write_tables(root, names, labels, ["test.jpg"], classes)
     return load_data(root)
 
 

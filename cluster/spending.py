@@ -22,7 +22,7 @@ from trainables.layout import load_array, load_json, save_json
 from trainables.member import Member
 from trainables.scores import goodness, score
 from trainables.throughput import answer_views
-from trainables.trial import load_epochs, load_recipe, load_trial, load_trials
+from trainables.trial import is_trained, load_epochs, load_recipe, load_trial, load_trials
 
 _SAVE_EVERY_S = 1.0
 
@@ -142,11 +142,8 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
 
     def _is_whole(self, member: Member) -> bool:
         """Whether it has a net for every fold: nets of who is promoted no more are deleted."""
-        trials = {number: self._plan.search.trial(number) for number in member.trials}
-        return all(
-            trials[number].recipe.exists() and trials[number].fold(fold).trained(load_recipe(trials[number]))
-            for number, fold in member.pairs
-        )
+        trials = [(self._plan.search.trial(number), fold) for number, fold in member.pairs]
+        return all(trial.recipe.exists() and is_trained(trial, fold) for trial, fold in trials)
 
     def _trained_epochs(self) -> int:
         """In all folds of all trials."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -61,19 +60,15 @@ def name(number: int) -> str:
 
 
 def layout(root: Path, pool: Path, size: int) -> None:
-    for part, count in (("train", size), ("test", _TESTS)):
-        (root / f"{part}_images").mkdir(parents=True)
+    from trainables.data import kaggle  # here: a point's process holds what it measures alone
+
+    for part, count in ((kaggle.TRAIN_IMAGES, size), (kaggle.TEST_IMAGES, _TESTS)):
+        (root / part).mkdir(parents=True)
         for number in range(count):
-            os.link(pool / name(number), root / f"{part}_images" / name(number))
-    write_table(root / "train.csv", np.random.default_rng(size).integers(0, N_CLASSES, size).tolist())
-    write_table(root / "sample_submission.csv", [0] * _TESTS)
-    classes = {str(k): f"class {k}" for k in range(N_CLASSES)}
-    (root / "label_num_to_disease_map.json").write_text(json.dumps(classes))
-
-
-def write_table(path: Path, labels: list[int]) -> None:
-    rows = [f"{name(number)},{label}" for number, label in enumerate(labels)]
-    path.write_text("\n".join(["image_id,label", *rows]) + "\n")
+            os.link(pool / name(number), root / part / name(number))
+    labels = np.random.default_rng(size).integers(0, N_CLASSES, size)
+    names, classes = [name(number) for number in range(size)], [f"class {k}" for k in range(N_CLASSES)]
+    kaggle.write_tables(root, names, labels, names[:_TESTS], classes)
 
 
 def driver(size: int, folder: Path) -> Measured:

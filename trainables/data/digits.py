@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -45,11 +44,5 @@ def write_digits(root: Path, seed: int) -> None:
         (root / folder).mkdir(parents=True, exist_ok=True)
         for row in rows:
             Image.fromarray(images[row]).save(root / folder / names[row])
-    _write_table(root / kaggle.TRAIN_CSV, names[train], given)
-    _write_table(root / kaggle.SAMPLE, names[test], np.zeros(len(test), dtype=np.int64))
-    _write_table(root / TRUE_LABELS, names, labels)
-    (root / kaggle.LABEL_MAP).write_text(json.dumps({str(digit): f"digit {digit}" for digit in range(10)}))
-
-
-def _write_table(path: Path, names: NDArray[np.str_], labels: NDArray[np.int64]) -> None:
-    pd.DataFrame({"image_id": names, "label": labels}).to_csv(path, index=False)
+    kaggle.write_tables(root, names[train], given, names[test], [f"digit {digit}" for digit in range(10)])
+    pd.DataFrame({"image_id": names, "label": labels}).to_csv(root / TRUE_LABELS, index=False)

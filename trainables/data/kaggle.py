@@ -120,6 +120,15 @@ class Contents:
     """(N, 32, 32), of the training images, grey."""
 
 
+def write_tables(
+    root: Path, names: Sequence[str], labels: NDArray[np.int64], test_names: Sequence[str], classes: Sequence[str]
+) -> None:
+    """The layout's tables and class names, in a folder that is there; the sample answers 0."""
+    pd.DataFrame({"image_id": names, "label": labels}).to_csv(root / TRAIN_CSV, index=False)
+    pd.DataFrame({"image_id": test_names, "label": 0}).to_csv(root / SAMPLE, index=False)
+    (root / LABEL_MAP).write_text(json.dumps({str(label): name for label, name in enumerate(classes)}))
+
+
 def check_data(
     root: Path, on_image: Callable[[int, int], object] = lambda done, total: None, skip_bad: bool = False
 ) -> tuple[ImageData, Contents]:
