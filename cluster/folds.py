@@ -22,7 +22,7 @@ from trainables.bar import bar
 from trainables.layout import load_array, save_json
 from trainables.member import Member, Pair, pairs_of
 from trainables.train import train_fold
-from trainables.trial import Trial, is_trained, load_epochs, load_recipe
+from trainables.trial import Trial, load_epochs, load_recipe
 
 
 def promote(plan: Plan, slots: Resources, spending: Spending, trials: list[Trial]) -> list[Member]:
@@ -99,7 +99,7 @@ def train_folds(
 
     numbers = [number for number, _ in pairs]
     with bar(f"{title}, epochs", plan.quiet) as update, promoted_pages(plan, numbers) as show:
-        left = [(number, fold) for number, fold in pairs if not is_trained(plan.search.trial(number), fold)]
+        left = [pair for pair in pairs if not plan.is_trained(*pair)]
         _run(plan, slots.of_folds, left, look, given_up)
 
 
@@ -173,7 +173,7 @@ def whole(plan: Plan, members: list[Member], count: int, fate: str) -> list[Memb
     """Those that have a net for each of the first `count` folds; a trial that diverged is named, with its `fate`."""
     found = []
     for member in members:
-        lacking = [(n, fold) for n, fold in member.pairs[:count] if not is_trained(plan.search.trial(n), fold)]
+        lacking = [pair for pair in member.pairs[:count] if not plan.is_trained(*pair)]
         for number in dict.fromkeys(number for number, _ in lacking):
             folds = [fold for each, fold in lacking if each == number]
             why = "diverged" if any(_diverged(plan, number, fold) for fold in folds) else "had no time left"

@@ -44,6 +44,7 @@ from trainables.node import NodeFacts, facts
 from trainables.setting import Setting
 from trainables.terminal import fitted
 from trainables.throughput import Key, Throughput
+from trainables.trial import load_recipe
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,11 @@ class Plan:
     def promoted_before(self) -> list[Member]:
         """By an earlier driver of this search, best first."""
         return promoted_members(self.search, self.folds.count) if self.search.promoted.exists() else []
+
+    def is_trained(self, number: int, fold: int) -> bool:
+        """Whether every net of the trial that answers in the fold is here."""
+        trial = self.search.trial(number)
+        return trial.fold(fold).trained(load_recipe(trial))
 
     def setting(self, slots: Slots) -> Setting:
         """What every training of this search shares."""

@@ -22,7 +22,7 @@ from trainables.layout import load_array, load_json, save_json
 from trainables.member import Member
 from trainables.scores import goodness, score
 from trainables.throughput import answer_views
-from trainables.trial import is_trained, load_epochs, load_recipe, load_trial, load_trials
+from trainables.trial import load_epochs, load_recipe, load_trial, load_trials
 
 _SAVE_EVERY_S = 1.0
 
@@ -142,8 +142,8 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
 
     def _is_whole(self, member: Member) -> bool:
         """Whether it has a net for every fold: nets of who is promoted no more are deleted."""
-        trials = [(self._plan.search.trial(number), fold) for number, fold in member.pairs]
-        return all(trial.recipe.exists() and is_trained(trial, fold) for trial, fold in trials)
+        there = all(self._plan.search.trial(number).recipe.exists() for number in member.trials)
+        return there and all(self._plan.is_trained(*pair) for pair in member.pairs)
 
     def _trained_epochs(self) -> int:
         """In all folds of all trials."""

@@ -54,11 +54,6 @@ def load_recipe(folder: TrialFolder) -> Recipe:
         raise InputError(f"{folder.recipe}: {error.rule}", error.problems) from None
 
 
-def is_trained(trial: TrialFolder, fold: int) -> bool:
-    """Whether every net that answers in the fold is here."""
-    return trial.fold(fold).trained(load_recipe(trial))
-
-
 def load_epochs(folder: FoldFolder) -> pd.DataFrame:
     """One row an epoch; empty where none is trained."""
     try:

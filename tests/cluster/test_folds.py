@@ -15,7 +15,7 @@ FIRST, SECOND = Member.of(3, 2), Member.of(10, 2)
 def kept(lacking: list[Pair], ended: Callable[[list[Member]], bool]) -> list[Pair]:
     """The trainings that nobody gives up, of those that are lacking; asked every second, as in life."""
     stayed: list[Pair] = []
-    plan: Any = SimpleNamespace(quiet=True, epochs=8)
+    plan: Any = SimpleNamespace(quiet=True, epochs=8, is_trained=lambda *pair: pair not in lacking)
     spending: Any = SimpleNamespace(look=lambda: None, training_must_end=ended)
 
     def run(_plan: Any, _slots: Any, left: list[Pair], _look: Any, given_up: Any) -> None:
@@ -26,7 +26,6 @@ def kept(lacking: list[Pair], ended: Callable[[list[Member]], bool]) -> list[Pai
 
     with (
         patch.object(folds, "_run", run),
-        patch.object(folds, "_is_trained", lambda _plan, *pair: pair not in lacking),
         patch.object(folds, "promoted_pages", lambda *_: nullcontext(lambda: None)),
     ):
         folds.train_folds(plan, SimpleNamespace(of_folds=None), spending, [FIRST, SECOND], range(2), "")  # type: ignore[arg-type]
