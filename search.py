@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from cluster.command import run
 from search_spaces import Space
+from trainables.imports import uncollected
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,20 +19,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def story(flags: Namespace, space: Space) -> int:
     """Its imports stand in it: they take seconds, and the flags are judged before."""
-    import analysis
-    from analysis.closing import closing_page
-    from analysis.ensemble import choose, write_submission
-    from analysis.report import write_report
-    from analysis.summary import summarize
-    from cluster.denoising import denoise
-    from cluster.folds import promote
-    from cluster.identity import begin
-    from cluster.plan import make_plan
-    from cluster.prediction import predict_test
-    from cluster.session import session
-    from cluster.tracking import track_summary
-    from cluster.tuner import search
-    from trainables.replay import replay
+    with uncollected():
+        import analysis
+        from analysis.closing import closing_page
+        from analysis.ensemble import choose, write_submission
+        from analysis.report import write_report
+        from analysis.summary import summarize
+        from cluster.denoising import denoise
+        from cluster.folds import promote
+        from cluster.identity import begin
+        from cluster.plan import make_plan
+        from cluster.prediction import predict_test
+        from cluster.session import session
+        from cluster.tracking import track_summary
+        from cluster.tuner import search
+        from trainables.replay import replay
 
     started = time.monotonic()
     if flags.replay:

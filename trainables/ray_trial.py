@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ray import tune
+from trainables.imports import uncollected
 
-from trainables.data.place import DataPlace
-from trainables.layout import SearchFolder
-from trainables.scores import METRICS
-from trainables.setting import Setting
-from trainables.train import train_in_search
+with uncollected():  # a worker begins here
+    from ray import tune
+
+    from trainables.data.place import DataPlace
+    from trainables.layout import SearchFolder
+    from trainables.scores import METRICS
+    from trainables.setting import Setting
+    from trainables.train import train_in_search
 
 TOLD = ("epoch", "diverged", "seconds", *METRICS, *(f"{metric}_se" for metric in METRICS))
 """What the driver is told of an epoch. `metrics.csv` has the whole row; of each number that is reported, Ray Tune keeps

@@ -1,0 +1,40 @@
+"""Imports in peace from the collector, which is as it was afterwards."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from trainables.imports import uncollected
+
+
+def test_off_inside_and_on_afterwards() -> None:
+    with uncollected():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+
+
+def test_on_again_after_an_import_that_fails() -> None:
+    with pytest.raises(ImportError), uncollected():
+        raise ImportError
+    assert gc.isenabled()
+
+
+def test_stays_off_inside_another_one() -> None:
+    with uncollected():
+        with uncollected():
+            pass
+        assert not gc.isenabled()
+
+
+def test_what_was_made_inside_is_old_afterwards_and_can_still_be_freed() -> None:
+    class Node:
+        pass
+
+    before = gc.get_freeze_count()
+    with uncollected():
+        circle = [Node() for _ in range(1000)]
+    assert not any(each is circle for each in gc.get_objects(generation=0))
+    assert any(each is circle for each in gc.get_objects(generation=2))
+    assert gc.get_freeze_count() == before
