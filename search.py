@@ -34,7 +34,6 @@ def story(flags: Namespace, space: Space) -> int:
         from cluster.tracking import track_summary
         from cluster.tuner import search
         from trainables.replay import replay
-
     started = time.monotonic()
     if flags.replay:
         return 1 if replay(*flags.replay) else 0
