@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Import in here. torch, timm and Ray make a million objects, all of which stay: a worker that collects between
-    them takes 1.2 times the CPU from its start to its end (`python -m benchmarks.startup --beside CHECKOUT`, n = 5).
+    """Import in here. torch and timm make a million objects, all of which stay: a worker that collects between them
+    takes 1.2 times the CPU from its start to its end (docs/peers.md).
 
     Afterwards they count as old, so that the next collection does not walk through them either. Inside another one,
     or where the collector is off, nothing is changed.

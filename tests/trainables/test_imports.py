@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 
 import pytest
 
@@ -30,11 +31,16 @@ def test_stays_off_inside_another_one() -> None:
 
 def test_what_was_made_inside_is_old_afterwards_and_can_still_be_freed() -> None:
     class Node:
-        pass
+        itself: Node
 
-    before = gc.get_freeze_count()
+    frozen = gc.get_freeze_count()
     with uncollected():
-        circle = [Node() for _ in range(1000)]
-    assert not any(each is circle for each in gc.get_objects(generation=0))
-    assert any(each is circle for each in gc.get_objects(generation=2))
-    assert gc.get_freeze_count() == before
+        node = Node()
+        node.itself = node  # nothing but the collector can free it
+    assert gc.get_freeze_count() == frozen
+    assert not any(each is node for each in gc.get_objects(generation=0))
+    assert any(each is node for each in gc.get_objects(generation=2))
+    seen = weakref.ref(node)
+    del node
+    gc.collect()
+    assert seen() is None
