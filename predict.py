@@ -26,7 +26,8 @@ from search_spaces.errors import shortened, together
 from trainables.bar import bar
 from trainables.disk import check_writable
 from trainables.durations import seconds_of
-from trainables.layout import SearchFolder, write_whole
+from trainables.files import write_whole
+from trainables.layout import SearchFolder
 
 if TYPE_CHECKING:
     from analysis.fold_nets import FoldNets

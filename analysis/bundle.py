@@ -13,7 +13,8 @@ from pathlib import Path
 from analysis.fold_nets import FoldNets
 from search_spaces.errors import InputError, shortened
 from trainables.disk import check_writable, sha256_of
-from trainables.layout import SearchFolder, load_object, save_json
+from trainables.files import load_object, save_json
+from trainables.layout import SearchFolder
 from trainables.member import member_nets
 
 _CODE = ("predict.py", "search_spaces", "trainables", "analysis", "constraints.txt")

@@ -16,7 +16,8 @@ import numpy as np
 from search_spaces.recipe import Recipe
 from trainables.comparison import TIED_WITHIN, paired
 from trainables.data.folds import Folds
-from trainables.layout import FoldFolder, SearchFolder, load_array
+from trainables.files import load_array
+from trainables.layout import FoldFolder, SearchFolder
 from trainables.scores import Labels, Probs, goodness, goods_by_image, hits
 
 MEANS = (2, 3, 4)

@@ -17,7 +17,8 @@ from analysis.ensemble.chosen import oof_labels
 from search_spaces.errors import InputError
 from search_spaces.recipe import Recipe
 from trainables.data.folds import Folds
-from trainables.layout import SearchFolder, load_array, load_object
+from trainables.files import load_array, load_object
+from trainables.layout import SearchFolder
 from trainables.member import Member, ensemble_members, member_nets, oof_view_probs
 from trainables.trial import load_recipe
 from trainables.view_means import mean_of_search, nested_means

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from search_spaces.recipe import FIELDS
 from trainables.data.folds import Folds
-from trainables.layout import SearchFolder, load_array
+from trainables.files import load_array
+from trainables.layout import SearchFolder
 from trainables.member import Member, Stored, check_fold_hashes
 from trainables.scores import by_image, hits
 from trainables.trial import load_epochs

@@ -16,7 +16,8 @@ from PIL import Image
 
 from trainables import label_quality
 from trainables.data.kaggle import TRAIN_IMAGES, ImageData
-from trainables.layout import SearchFolder, save_json, write_whole
+from trainables.files import save_json, write_whole
+from trainables.layout import SearchFolder
 
 SHOWN = 24
 """Pictures in the report."""

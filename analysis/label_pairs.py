@@ -17,7 +17,7 @@ from analysis.loading import ENSEMBLE, Found
 from search_spaces.errors import InputError
 from trainables import label_quality
 from trainables.data.kaggle import TRAIN_IMAGES
-from trainables.layout import load_json
+from trainables.files import load_json
 from trainables.pictures import rows_of_images
 
 Picture = Callable[[str], "Path | Image.Image | None"]

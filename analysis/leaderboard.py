@@ -13,7 +13,7 @@ import pandas as pd
 from analysis.loading import ENSEMBLE, Found
 from search_spaces.errors import InputError
 from trainables.bucket import Bucket, is_bucket
-from trainables.layout import load_object, save_json
+from trainables.files import load_object, save_json
 from trainables.member import member_name
 
 if TYPE_CHECKING:

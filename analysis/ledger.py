@@ -25,7 +25,8 @@ from analysis.loading import ENSEMBLE, Found, load
 from search_spaces.errors import InputError
 from trainables.bucket import is_bucket
 from trainables.comparison import paired
-from trainables.layout import LedgerFolder, write_whole
+from trainables.files import write_whole
+from trainables.layout import LedgerFolder
 from trainables.member import Member, Stored, member_name
 from trainables.scores import accuracy, accuracy_se, hits
 from trainables.trial import load_recipe

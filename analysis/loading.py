@@ -19,7 +19,8 @@ from trainables.data.folds import Folds
 from trainables.data.kaggle import ImageData, load_data
 from trainables.data.place import DataPlace
 from trainables.data.skipped import load_skipped
-from trainables.layout import SearchFolder, load_json, load_object, load_rows
+from trainables.files import load_json, load_object, load_rows
+from trainables.layout import SearchFolder
 from trainables.member import Stored, member_name
 from trainables.scores import METRICS
 from trainables.trial import Trial, load_trials

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from analysis import evidence
 from analysis.loading import Found
 from trainables.comparison import Difference
-from trainables.layout import load_array
+from trainables.files import load_array
 from trainables.scores import accuracy_se, goods_by_image
 
 _CHOSE = 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from trainables.layout import SearchFolder, load_json, load_object
+from trainables.files import load_json, load_object
+from trainables.layout import SearchFolder
 from trainables.member import Member
 from trainables.trial import Trial, load_epochs
 

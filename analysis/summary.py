@@ -23,7 +23,8 @@ from trainables.comparison import paired
 from trainables.data.digits import TRUE_LABELS
 from trainables.data.folds import Folds
 from trainables.data.kaggle import ImageData
-from trainables.layout import SearchFolder, load_array, load_json, save_json
+from trainables.files import load_array, load_json, save_json
+from trainables.layout import SearchFolder
 from trainables.member import Member, ensemble_members, member_test_probs, oof_pred_probs, promoted_members
 from trainables.scores import accuracy, accuracy_se, hits, score
 from trainables.trial import Trial, load_trials

@@ -26,7 +26,8 @@ from cluster.promotion import ruled_out
 from trainables.comparison import paired
 from trainables.data.folds import Folds
 from trainables.data.kaggle import load_data
-from trainables.layout import SearchFolder, load_json
+from trainables.files import load_json
+from trainables.layout import SearchFolder
 from trainables.member import Member, member_nets, oof_pred_probs, promoted_members
 from trainables.predict import predict_images
 from trainables.scores import accuracy, hits

@@ -16,7 +16,8 @@ from pathlib import Path
 import pandas as pd
 
 from trainables.durations import seconds_of
-from trainables.layout import SearchFolder, load_json
+from trainables.files import load_json
+from trainables.layout import SearchFolder
 from trainables.trial import load_epochs, load_trials
 
 

@@ -35,7 +35,8 @@ from trainables.bar import bar
 from trainables.data import kaggle
 from trainables.data.digits import write_digits
 from trainables.data.folds import Folds
-from trainables.layout import FoldFolder, load_array, write_whole
+from trainables.files import load_array, write_whole
+from trainables.layout import FoldFolder
 from trainables.predict import predict_images
 from trainables.scores import METRICS, accuracy
 from trainables.setting import Setting

@@ -36,7 +36,8 @@ from trainables.bar import bar
 from trainables.data.cleaned import cleaned_rows
 from trainables.data.folds import Folds
 from trainables.data.kaggle import load_data
-from trainables.layout import FoldFolder, load_array, save_array, write_whole
+from trainables.files import load_array, save_array, write_whole
+from trainables.layout import FoldFolder
 from trainables.predict import predict_images
 from trainables.scores import accuracy
 from trainables.setting import Setting

@@ -38,7 +38,8 @@ from trainables.comparison import paired
 from trainables.data.folds import Folds
 from trainables.data.kaggle import ImageData, load_data
 from trainables.data.skipped import load_skipped
-from trainables.layout import SearchFolder, load_array, load_json
+from trainables.files import load_array, load_json
+from trainables.layout import SearchFolder
 from trainables.member import Member, promoted_members
 from trainables.predict import predict_images
 from trainables.scores import accuracy, accuracy_se, goods_by_image, hits, score

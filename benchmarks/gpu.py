@@ -38,7 +38,7 @@ from trainables.data.images import TrainingImages
 from trainables.data.kaggle import ImageData, load_data
 from trainables.data.pixels import reader
 from trainables.epoch import EpochInput, Training, train_epoch
-from trainables.layout import save_json
+from trainables.files import save_json
 from trainables.optimizers import optimizer_of
 from trainables.precision import autocast, scaler_of
 from trainables.predict import device

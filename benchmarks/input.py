@@ -38,7 +38,7 @@ from trainables.backbones import Net
 from trainables.data.images import TrainingImages
 from trainables.data.kaggle import ImageData
 from trainables.data.pixels import PixelCache, read_image
-from trainables.layout import save_json
+from trainables.files import save_json
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet."""

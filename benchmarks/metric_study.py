@@ -37,7 +37,8 @@ from trainables.data.digits import write_digits
 from trainables.data.duplicates import duplicate_groups
 from trainables.data.folds import Folds, make_folds
 from trainables.data.pixels import read_image
-from trainables.layout import FoldFolder, load_array, load_json, save_array, save_json, write_whole
+from trainables.files import load_array, load_json, save_array, save_json, write_whole
+from trainables.layout import FoldFolder
 from trainables.predict import predict_images
 from trainables.setting import Setting
 from trainables.train import train

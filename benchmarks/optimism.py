@@ -25,7 +25,8 @@ from analysis.ensemble import Blend, Weighted, blend_of
 from analysis.summary import true_labels
 from trainables.data.digits import FLIPPED_SHARE
 from trainables.data.kaggle import load_data
-from trainables.layout import SearchFolder, load_array, load_json
+from trainables.files import load_array, load_json
+from trainables.layout import SearchFolder
 from trainables.scores import accuracy
 
 

@@ -42,7 +42,7 @@ from cluster.plan import make_plan
 from cluster.space import space_of
 from trainables.bar import bar
 from trainables.data.digits import write_digits
-from trainables.layout import save_json
+from trainables.files import save_json
 
 SYSTEMS = {"plain_ray": "ray", "with_optuna": "optuna", "with_syne_tune": "syne_tune", "ours": "ray"}
 """The file of each under `peer_systems/`, and the library that it needs."""

@@ -44,7 +44,8 @@ from cluster.plan import make_plan
 from cluster.session import session
 from cluster.space import space_of
 from trainables.data.folds import Folds
-from trainables.layout import SearchFolder, save_array, write_whole
+from trainables.files import save_array, write_whole
+from trainables.layout import SearchFolder
 from trainables.scores import METRICS
 
 VARIANTS = ("plain", "ours")

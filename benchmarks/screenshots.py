@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 from benchmarks import browser
-from trainables.layout import SearchFolder, load_json
+from trainables.files import load_json
+from trainables.layout import SearchFolder
 from trainables.member import Member
 
 _DRAWN_S = 8.0

@@ -19,7 +19,8 @@ from typing import Any
 import pandas as pd
 
 from cluster.kinds import SEARCHERS
-from trainables.layout import SearchFolder, load_json
+from trainables.files import load_json
+from trainables.layout import SearchFolder
 from trainables.scores import METRICS, goodness
 from trainables.trial import load_trial
 

@@ -29,7 +29,7 @@ import torch
 from benchmarks.spread import spread
 from search_spaces.recipe import Recipe
 from trainables.backbones import Build, build_net
-from trainables.layout import save_json
+from trainables.files import save_json
 from trainables.losses.of_recipe import loss_of
 from trainables.optimizers import optimizer_of
 from trainables.precision import scaler_of

@@ -38,7 +38,7 @@ from benchmarks.replays.replay import Rule
 from benchmarks.replays.rules import Halving, Hyperband, Ours, Promotion
 from cluster.asha import GRACE_EPOCHS, REDUCTION_FACTOR, rung_epochs
 from trainables.bar import bar
-from trainables.layout import save_json
+from trainables.files import save_json
 from trainables.scores import METRICS
 
 STORED = Path(__file__).parent / "stored_curves"

@@ -30,7 +30,8 @@ from trainables.data.folds import Folds
 from trainables.data.images import PlainImages, plain_loader
 from trainables.data.kaggle import ImageData, load_data
 from trainables.data.skipped import load_skipped
-from trainables.layout import SearchFolder, load_json
+from trainables.files import load_json
+from trainables.layout import SearchFolder
 from trainables.member import promoted_members
 from trainables.predict import load_nets, looks
 from trainables.scores import goods_by_image, hits

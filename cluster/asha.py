@@ -19,7 +19,7 @@ from ray.tune.experiment import Trial as RayTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from cluster.store import Store
-from trainables.layout import load_json, save_json
+from trainables.files import load_json, save_json
 from trainables.scores import goodness
 from trainables.trial import load_epochs
 

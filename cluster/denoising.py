@@ -17,7 +17,8 @@ from cluster.plan import Plan
 from cluster.resources import Resources
 from cluster.spending import Spending
 from trainables.data.cleaned import cleaned_rows
-from trainables.layout import FoldFolder, denoised_number, load_rows, save_json, write_whole
+from trainables.files import load_rows, save_json, write_whole
+from trainables.layout import FoldFolder, denoised_number
 from trainables.member import Member, oof_pred_probs, pairs_of
 from trainables.trial import load_recipe
 

@@ -15,7 +15,8 @@ from ray.tune.experiment import Trial as RayTrial
 
 from cluster.searcher import Proposals
 from trainables.disk import says_no_room
-from trainables.layout import SearchFolder, write_whole
+from trainables.files import write_whole
+from trainables.layout import SearchFolder
 
 ATTEMPTS_AFTER_A_CRASH = 2
 """Without an epoch in between."""

@@ -19,7 +19,7 @@ from cluster.resources import Resources, Slots
 from cluster.spending import Spending
 from cluster.tasks import check_tried_again, node_died, remote, until_done
 from trainables.bar import bar
-from trainables.layout import load_array, save_json
+from trainables.files import load_array, save_json
 from trainables.member import Member, Pair, pairs_of
 from trainables.train import train_fold
 from trainables.trial import Trial, load_epochs, load_recipe

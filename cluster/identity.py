@@ -12,7 +12,7 @@ from search_spaces.edges import described
 from trainables.data.digits import write_digits
 from trainables.data.duplicates import groups_csv
 from trainables.data.skipped import skipped_csv
-from trainables.layout import load_object, save_json, write_whole
+from trainables.files import load_object, save_json, write_whole
 from trainables.node import LIBRARIES, libraries
 
 if TYPE_CHECKING:

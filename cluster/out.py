@@ -5,7 +5,8 @@ from __future__ import annotations
 from search_spaces import InputError
 from search_spaces.errors import together
 from trainables.disk import check_writable
-from trainables.layout import SearchFolder, load_object, load_rows
+from trainables.files import load_object, load_rows
+from trainables.layout import SearchFolder
 from trainables.trial import load_recipe
 
 

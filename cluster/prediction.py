@@ -19,7 +19,8 @@ from cluster.waiting import alive_nodes
 from trainables.answer import Partial, batch_size
 from trainables.bar import Update, bar
 from trainables.disk import sha256_of
-from trainables.layout import FoldFolder, save_array
+from trainables.files import save_array
+from trainables.layout import FoldFolder
 from trainables.member import Member, Pair, ensemble_members
 from trainables.prediction import Prediction, predict_part
 from trainables.trial import load_recipe

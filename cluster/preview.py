@@ -24,7 +24,7 @@ from search_spaces.recipe import Recipe
 from trainables.bar import bar
 from trainables.data.digits import write_digits
 from trainables.data.pixels import pixels_folder
-from trainables.layout import load_json, save_json
+from trainables.files import load_json, save_json
 from trainables.node import gpu_bytes
 from trainables.throughput import Key, Throughput, as_in_the_diary, measured
 

@@ -8,7 +8,7 @@ from cluster.kinds import FULL
 from cluster.plan import Plan
 from cluster.promotion import backbones, ranked, standings
 from trainables.comparison import compare
-from trainables.layout import load_array, load_json, save_array, save_json
+from trainables.files import load_array, load_json, save_array, save_json
 from trainables.member import Member
 from trainables.scores import goods_by_image
 from trainables.trial import Trial

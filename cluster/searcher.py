@@ -14,7 +14,7 @@ from cluster.kinds import TPE
 from cluster.plan import Plan
 from cluster.resources import Resources, Slots
 from search_spaces import Recipe
-from trainables.layout import save_json
+from trainables.files import save_json
 from trainables.trial import Trial, load_recipe, load_trial, load_trials
 
 

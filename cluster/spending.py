@@ -18,7 +18,7 @@ from cluster.plan import Plan
 from cluster.promotion import Standing, ranked
 from cluster.resources import Resources
 from search_spaces.recipe import Recipe
-from trainables.layout import load_array, load_json, save_json
+from trainables.files import load_array, load_json, save_json
 from trainables.member import Member
 from trainables.scores import goodness, score
 from trainables.throughput import answer_views

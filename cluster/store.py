@@ -11,15 +11,8 @@ from pathlib import Path
 
 from search_spaces import InputError
 from trainables.bucket import Bucket, Copy, cache_folder, is_bucket
-from trainables.layout import (
-    FoldFolder,
-    SearchFolder,
-    is_heavy,
-    is_test_part,
-    load_object,
-    only_trainings_read,
-    save_json,
-)
+from trainables.files import load_object, save_json
+from trainables.layout import FoldFolder, SearchFolder, is_heavy, is_test_part, only_trainings_read
 
 _PUBLISH_EVERY_S, _PUBLISHING_AT_MOST = 2.0, 0.1
 """Less often where it would take more than this share of the driver's time: it looks at every file of every trial."""

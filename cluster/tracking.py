@@ -23,7 +23,8 @@ from ray.tune.experiment import Trial as RayTrial
 
 from search_spaces import InputError
 from trainables.durations import duration
-from trainables.layout import SearchFolder, load_object, save_json
+from trainables.files import load_object, save_json
+from trainables.layout import SearchFolder
 from trainables.scores import METRICS
 from trainables.trial import load_epochs, load_recipe, load_trial
 

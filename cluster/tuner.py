@@ -23,7 +23,7 @@ from cluster.searcher import Proposals
 from cluster.spending import Spending
 from cluster.tracking import trackers
 from cluster.waiting import Waiting
-from trainables.layout import load_json
+from trainables.files import load_json
 from trainables.ray_trial import run_trial
 from trainables.trial import Trial, load_epochs, load_trials
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from search_spaces import InputError, Space
 from trainables.data.folds import Folds
-from trainables.layout import SearchFolder, load_object, load_rows
+from trainables.files import load_object, load_rows
+from trainables.layout import SearchFolder
 from trainables.member import promoted_members
 from trainables.trial import load_recipe
 

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trainables.layout import SearchFolder, load_array, load_json
+from trainables.files import load_array, load_json
+from trainables.layout import SearchFolder
 
 Command = Callable[..., CompletedProcess[str]]
 pytestmark = pytest.mark.slow

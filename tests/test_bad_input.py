@@ -31,7 +31,8 @@ from cluster.plan import make_plan
 from cluster.space import space_of
 from trainables.data.images import read_image
 from trainables.data.kaggle import load_data
-from trainables.layout import SearchFolder, save_json
+from trainables.files import save_json
+from trainables.layout import SearchFolder
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "bad_input.md"
 ROWS = 100_000

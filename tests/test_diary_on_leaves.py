@@ -13,7 +13,8 @@ from cluster.plan import make_plan
 from cluster.resources import Slots
 from cluster.space import space_of
 from search_spaces.loading import diary_names
-from trainables.layout import FoldFolder, SearchFolder, load_array, load_json
+from trainables.files import load_array, load_json
+from trainables.layout import FoldFolder, SearchFolder
 from trainables.train import train
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"

@@ -6,7 +6,8 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from trainables.layout import SearchFolder, load_json
+from trainables.files import load_json
+from trainables.layout import SearchFolder
 
 Command = Callable[..., CompletedProcess[str]]
 pytestmark = pytest.mark.slow

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import predict
-from trainables.layout import load_json
+from trainables.files import load_json
 
 ROOT = Path(__file__).parent.parent
 Command = Callable[..., CompletedProcess[str]]

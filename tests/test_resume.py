@@ -12,7 +12,8 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from trainables.layout import FoldFolder, SearchFolder, load_json
+from trainables.files import load_json
+from trainables.layout import FoldFolder, SearchFolder
 from trainables.trial import load_epochs, load_trials
 
 ROOT = Path(__file__).parent.parent

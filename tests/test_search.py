@@ -18,7 +18,8 @@ from cluster.promotion import ruled_out
 from search_spaces import InputError, Recipe
 from trainables.data.folds import Folds
 from trainables.data.kaggle import load_data
-from trainables.layout import SearchFolder, load_array, load_json
+from trainables.files import load_array, load_json
+from trainables.layout import SearchFolder
 from trainables.member import Member, oof_pred_probs
 from trainables.scores import METRICS, accuracy
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from search_spaces.recipe import Recipe
 from trainables.backbones import Net
 from trainables.data.images import Batch, PlainImages, plain_loader
-from trainables.layout import load_array, load_json, save_array, save_json
+from trainables.files import load_array, load_json, save_array, save_json
 from trainables.predict import batch_probs, device, looks
 from trainables.view_means import MEANS
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from search_spaces.backbones import size_step
 from search_spaces.errors import InputError
 from search_spaces.recipe import Recipe
-from trainables.layout import write_whole
+from trainables.files import write_whole
 from trainables.losses.of_recipe import loss_of
 from trainables.pretrained import Weights, weights_of_file, weights_of_timm
 from trainables.weights import weights_file

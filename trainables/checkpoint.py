@@ -15,7 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
-from trainables.layout import FoldFolder, write_whole
+from trainables.files import write_whole
+from trainables.layout import FoldFolder
 
 _TENSOR, _DICT = "tensor", "dict"
 

@@ -16,7 +16,8 @@ from search_spaces.errors import InputError
 from search_spaces.recipe import Recipe
 from trainables.backbones import Net, check_nets, load_net
 from trainables.data.images import PlainImages, square
-from trainables.layout import FoldFolder, save_array
+from trainables.files import save_array
+from trainables.layout import FoldFolder
 from trainables.precision import autocast
 from trainables.predict import device
 from trainables.validation import Validation, Validator, mean_of

@@ -2,93 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from search_spaces.errors import InputError
 from search_spaces.kinds import DENOISES
 from search_spaces.recipe import Recipe
 
 DENOISED_FROM = 100_000
 """Numbers of a search's own trials are below; those of denoised ones, `denoised_number`, are not."""
 
-_SEARCH, _RECIPE, _TEST_PROBS, _TEST_PARTS = "search.json", "recipe.json", "test_probs.npy", "test_parts"
-
-
-def write_whole(path: Path, content: bytes | str) -> None:
-    """Write a file whole or not at all: under a temporary name first, then a rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)  # on a full disk it would take the room that is left
-        raise
-
-
-def save_json(path: Path, value: Any, indent: int | None = 1) -> None:
-    """JSON with sorted keys, written whole."""
-    write_whole(path, json.dumps(value, indent=indent, sort_keys=True) + "\n")
-
-
-def load_json(path: Path) -> Any:
-    """The inverse of `save_json`. A file that is not there or no JSON is an `InputError` that says what to do."""
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        raise InputError(f"{path} is not there; {_mended(path)}") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read as JSON: {error}; {_mended(path)}") from None
-
-
-def load_object(path: Path, *keys: str) -> dict[str, Any]:
-    """`load_json` of an object that has these keys."""
-    content = load_json(path)
-    lacking = [key for key in keys if not isinstance(content, dict) or key not in content]
-    if lacking or not isinstance(content, dict):
-        raise InputError(f"{path} lacks {', '.join(lacking) or 'everything'}; {_mended(path)}")
-    return content
-
-
-def load_rows(path: Path, *keys: str) -> list[dict[str, Any]]:
-    """`load_json` of a list of objects that have these keys."""
-    content = load_json(path)
-    if not isinstance(content, list) or not all(isinstance(row, dict) and set(keys) <= set(row) for row in content):
-        raise InputError(f"{path} is no list of rows with {', '.join(keys)}; {_mended(path)}")
-    return content
-
-
-def _mended(path: Path) -> str:
-    """What to do about a file of OUT. It was written whole, so something else than the search spoilt it."""
-    if path.name == _SEARCH:
-        return "nothing can write it again: bring it back from a copy, or begin another search"
-    if path.name == _RECIPE:
-        return f"without {path.parent}, --resume puts another trial in its place"
-    return "without it, the same search.py command with --resume writes it again"
-
-
-def save_array(path: Path, array: NDArray[Any]) -> None:
-    """A `.npy` file, written whole."""
-    content = io.BytesIO()  # numpy's own writing to a full disk raises an error that does not say so
-    np.save(content, array, allow_pickle=False)
-    write_whole(path, content.getvalue())
-
-
-def load_array(path: Path) -> NDArray[Any]:
-    """The inverse of `save_array`; refuses pickles."""
-    try:
-        array: NDArray[Any] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path} cannot be read as an array: {error}") from None
-    return array
+SEARCH, RECIPE = "search.json", "recipe.json"
+_TEST_PROBS, _TEST_PARTS = "test_probs.npy", "test_parts"
 
 
 def is_heavy(name: str) -> bool:
@@ -219,7 +143,7 @@ class TrialFolder:
 
     @property
     def recipe(self) -> Path:
-        return self.path / _RECIPE
+        return self.path / RECIPE
 
     @property
     def error(self) -> Path:
@@ -244,7 +168,7 @@ class SearchFolder:
     @property
     def search(self) -> Path:
         """What this search is: its plan and the hashes that a resume must match."""
-        return self.path / _SEARCH
+        return self.path / SEARCH
 
     @property
     def lock(self) -> Path:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from search_spaces.errors import InputError
 from trainables.data.folds import Folds
-from trainables.layout import SearchFolder, load_array, load_json, load_object
+from trainables.files import load_array, load_json, load_object
+from trainables.layout import SearchFolder
 from trainables.trial import load_epochs, load_recipe
 
 Pair = tuple[int, int]

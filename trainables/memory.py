@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from search_spaces.recipe import Recipe
-from trainables.layout import load_json, save_json
+from trainables.files import load_json, save_json
 
 CONTEXT_BYTES = 3 * 2**28
 """Of a GPU, what a process takes besides its tensors: the CUDA context. Assumed, not measured."""

@@ -14,7 +14,8 @@ from trainables.bar import bar
 from trainables.data.folds import Folds
 from trainables.data.kaggle import check_data
 from trainables.data.place import DataPlace
-from trainables.layout import FoldFolder, SearchFolder, load_object
+from trainables.files import load_object
+from trainables.layout import FoldFolder, SearchFolder
 from trainables.scores import METRICS
 from trainables.setting import Setting
 from trainables.train import Row, train

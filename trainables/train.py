@@ -41,8 +41,9 @@ from trainables.data.pixels import Read, reader
 from trainables.data.place import DataPlace
 from trainables.data.skipped import Skipped, load_skipped
 from trainables.epoch import EpochInput, Training, train_epoch
+from trainables.files import load_json, save_array, save_json, write_whole
 from trainables.last_epochs import last_answer, lost_nets, renew_statistics, stir_in
-from trainables.layout import FoldFolder, SearchFolder, load_json, save_array, save_json, write_whole
+from trainables.layout import FoldFolder, SearchFolder
 from trainables.memory import keep_to_share
 from trainables.node import check_node
 from trainables.optimizers import load_optimizer, optimizer_of

@@ -9,7 +9,8 @@ import pandas as pd
 
 from search_spaces.errors import InputError
 from search_spaces.recipe import Recipe
-from trainables.layout import FoldFolder, SearchFolder, TrialFolder, load_object
+from trainables.files import load_object
+from trainables.layout import FoldFolder, SearchFolder, TrialFolder
 
 STATUSES = ("finished", "stopped", "cut", "diverged", "failed", "unfinished")
 """Finished: all its epochs. Stopped: by ASHA. Cut: by the end of the search's budget.

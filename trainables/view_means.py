@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.layout import SearchFolder, load_array, load_object
+from trainables.files import load_array, load_object
+from trainables.layout import SearchFolder
 from trainables.scores import LEAST
 from trainables.trial import load_recipe
 

@@ -24,7 +24,8 @@ from analysis.ensemble.description import described
 from analysis.ensemble.members import Members
 from analysis.ensemble.tables import read_members
 from search_spaces.errors import InputError
-from trainables.layout import SearchFolder, save_json, write_whole
+from trainables.files import save_json, write_whole
+from trainables.layout import SearchFolder
 from trainables.scores import METRICS
 
 

@@ -21,7 +21,8 @@ from search_spaces.errors import InputError
 from trainables.comparison import paired
 from trainables.data.folds import Folds
 from trainables.data.kaggle import ImageData
-from trainables.layout import SearchFolder, load_json, load_object, save_json, write_whole
+from trainables.files import load_json, load_object, save_json, write_whole
+from trainables.layout import SearchFolder
 from trainables.member import Member, ensemble_members, member_test_probs
 from trainables.scores import accuracy, accuracy_se, hits, score
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from trainables.comparison import TIED_WITHIN, Difference, paired
 from trainables.data.folds import Folds
-from trainables.layout import SearchFolder, save_json
+from trainables.files import save_json
+from trainables.layout import SearchFolder
 from trainables.member import Member, oof_pred_probs
 from trainables.scores import goods_by_image
 from trainables.trial import load_recipe

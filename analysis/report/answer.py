@@ -11,7 +11,7 @@ import pandas as pd
 from analysis import cost, evidence
 from analysis.loading import Found
 from trainables.comparison import Difference
-from trainables.layout import load_json
+from trainables.files import load_json
 from trainables.member import Member, member_name, member_nets
 from trainables.trial import load_recipe
 

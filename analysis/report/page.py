@@ -16,7 +16,7 @@ from analysis.report.answer import answer
 from analysis.report.cautions import cautions, counted
 from search_spaces.recipe import FIELDS
 from trainables.durations import duration
-from trainables.layout import load_json, load_object, write_whole
+from trainables.files import load_json, load_object, write_whole
 from trainables.member import member_name
 from trainables.scores import shown
 

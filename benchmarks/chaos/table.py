@@ -9,7 +9,8 @@ from typing import Any
 from rich.table import Table
 
 from benchmarks.chaos.search import Search
-from trainables.layout import FoldFolder, SearchFolder, load_json
+from trainables.files import load_json
+from trainables.layout import FoldFolder, SearchFolder
 
 COMPARED = ("best_trial", "promoted", "ensemble", "standings", "statuses", "epochs_trained")
 """Of summary.json; rungs.json is compared whole."""

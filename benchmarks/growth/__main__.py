@@ -68,7 +68,7 @@ def load_points(path: Path | None, name: str) -> Points:
 
 
 def save_points(path: Path, name: str, points: Points) -> None:
-    from trainables.layout import write_whole
+    from trainables.files import write_whole
 
     write_whole(path, json.dumps({"subject": name, "points": dict(sorted(points.items()))}, indent=1) + "\n")
 

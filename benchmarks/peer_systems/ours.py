@@ -20,7 +20,8 @@ from cluster.promotion import ranked, standings
 from cluster.session import session
 from cluster.space import space_of
 from trainables import ray_trial
-from trainables.layout import SearchFolder, load_json
+from trainables.files import load_json
+from trainables.layout import SearchFolder
 from trainables.train import train_in_search
 
 

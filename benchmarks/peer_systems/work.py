@@ -18,7 +18,8 @@ from trainables.backbones import save_net, starting_net
 from trainables.checkpoint import load_checkpoint
 from trainables.data.folds import Folds
 from trainables.data.kaggle import ImageData, load_data
-from trainables.layout import FoldFolder, load_array, load_json, save_json
+from trainables.files import load_array, load_json, save_json
+from trainables.layout import FoldFolder
 from trainables.predict import predict_images
 from trainables.scores import accuracy
 from trainables.setting import Setting

@@ -17,7 +17,7 @@ import numpy as np
 from cluster.board import hparams
 from cluster.plan import Plan
 from search_spaces.parameters import parameter_values
-from trainables.layout import load_array
+from trainables.files import load_array
 from trainables.member import Member, oof_pred_probs
 from trainables.pictures import confusion, confusion_figure, worst_figure
 from trainables.scores import METRICS, Labels, Probs, goodness

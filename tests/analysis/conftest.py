@@ -20,7 +20,8 @@ from trainables.data.duplicates import groups_csv
 from trainables.data.folds import Folds, make_folds
 from trainables.data.kaggle import ImageData, load_data
 from trainables.data.skipped import Skipped
-from trainables.layout import SearchFolder, denoised_number, load_array, save_array, save_json, write_whole
+from trainables.files import load_array, save_array, save_json, write_whole
+from trainables.layout import SearchFolder, denoised_number
 from trainables.member import Member, Stored, pairs_of
 from trainables.scores import goods_by_image
 

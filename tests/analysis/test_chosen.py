@@ -14,7 +14,8 @@ from analysis.ensemble.description import described
 from search_spaces import InputError, Recipe
 from trainables.data.folds import Folds, make_folds
 from trainables.data.kaggle import ImageData
-from trainables.layout import SearchFolder, load_array, load_json, save_array, save_json
+from trainables.files import load_array, load_json, save_array, save_json
+from trainables.layout import SearchFolder
 from trainables.member import Member, ensemble_members
 from trainables.scores import METRICS, accuracy
 

@@ -12,7 +12,7 @@ from analysis.ensemble.__main__ import main
 from analysis.ensemble.methods import METHODS
 from analysis.ensemble.tables import read_members
 from search_spaces import InputError
-from trainables.layout import load_json
+from trainables.files import load_json
 
 N = 90
 

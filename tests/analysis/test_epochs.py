@@ -9,7 +9,8 @@ import pytest
 from analysis.epochs import FoldEpochs, best_epochs, compare_epochs, load_fold_epochs, verdict
 from search_spaces.recipe import Recipe
 from trainables.data.folds import Folds
-from trainables.layout import SearchFolder, save_array
+from trainables.files import save_array
+from trainables.layout import SearchFolder
 from trainables.scores import Probs
 
 RECIPE = Recipe(backbone="test_resnet", image_size=32, batch_size=8, learning_rate=0.01, epochs=5)

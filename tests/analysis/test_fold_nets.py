@@ -9,7 +9,8 @@ from analysis.fold_nets import FoldNets
 from search_spaces.errors import InputError
 from search_spaces.recipe import Recipe
 from trainables.data.folds import Folds
-from trainables.layout import SearchFolder, load_json, save_json
+from trainables.files import load_json, save_json
+from trainables.layout import SearchFolder
 
 USUAL = {"backbone": "test_resnet", "image_size": 32, "batch_size": 8, "learning_rate": 0.01, "epochs": 4}
 

@@ -13,7 +13,8 @@ from PIL import Image
 from analysis.label_issues import SHOWN, gallery, pairs, write_label_issues
 from trainables import label_quality
 from trainables.data.kaggle import ImageData, load_data
-from trainables.layout import SearchFolder, load_json, write_whole
+from trainables.files import load_json, write_whole
+from trainables.layout import SearchFolder
 
 FLIPPED = (2, 5, 31, 100)
 

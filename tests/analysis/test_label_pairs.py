@@ -8,7 +8,8 @@ import pytest
 
 import analysis
 from analysis.label_pairs import by_part, common_pairs, duplicates_figure, pair_figure, pairs_figure, pictures
-from trainables.layout import SearchFolder, load_json, save_json
+from trainables.files import load_json, save_json
+from trainables.layout import SearchFolder
 
 
 @pytest.fixture

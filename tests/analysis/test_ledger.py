@@ -11,7 +11,8 @@ import analysis
 from analysis import leaderboard
 from analysis.ledger import changes, ledger, main, parent_of
 from analysis.ledger_text import as_lines, as_markdown, as_text
-from trainables.layout import SearchFolder, load_json, save_json
+from trainables.files import load_json, save_json
+from trainables.layout import SearchFolder
 
 
 def test_each_row_is_told_against_its_parent(small_out: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 import analysis
 from search_spaces.errors import InputError
-from trainables.layout import SearchFolder, load_json, save_array, save_json
+from trainables.files import load_json, save_array, save_json
+from trainables.layout import SearchFolder
 
 
 def test_every_frame_has_the_rows_that_it_promises(small_out: Path) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from analysis.outcome import cost, plan_and_outcome
 from search_spaces.recipe import Recipe
-from trainables.layout import SearchFolder, save_json
+from trainables.files import save_json
+from trainables.layout import SearchFolder
 from trainables.member import Member
 from trainables.trial import Trial
 

@@ -10,7 +10,8 @@ import pytest
 from analysis.ensemble.views import answers, decide_mean
 from search_spaces.recipe import Recipe
 from trainables.data.folds import Folds
-from trainables.layout import SearchFolder, load_json, save_array, save_json
+from trainables.files import load_json, save_array, save_json
+from trainables.layout import SearchFolder
 from trainables.member import Member
 from trainables.view_means import mean_of_search, nested_means
 

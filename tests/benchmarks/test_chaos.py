@@ -14,7 +14,8 @@ from benchmarks.chaos.__main__ import dealt
 from benchmarks.chaos.faults import FAULTS
 from benchmarks.chaos.search import SITE, Search
 from benchmarks.chaos.table import COMPARED, Outcome, decisions, drawn, outcome
-from trainables.layout import SearchFolder, save_json
+from trainables.files import save_json
+from trainables.layout import SearchFolder
 
 DECIDED: dict[str, Any] = {
     "best_trial": {"trial": 1, "val_loss": 0.25},

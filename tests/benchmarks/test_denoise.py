@@ -11,7 +11,7 @@ from benchmarks.denoise import CROSS_FIT, Training, against, found, judged_by, o
 from benchmarks.metric_study import Case, digits_case, write_folds
 from trainables.data.folds import Folds
 from trainables.data.kaggle import load_data
-from trainables.layout import load_array, save_array
+from trainables.files import load_array, save_array
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from benchmarks.replays.pool import Pool, outcome
 from benchmarks.replays.replay import GO, STOP, Rule, halving_epochs, replay, standing
 from benchmarks.replays.rules import Halving, Hyperband, Ours, Promotion
 from cluster.asha import RungTable, rung_epochs
-from trainables.layout import load_json
+from trainables.files import load_json
 from trainables.scores import goodness
 
 TRIALS, EPOCHS = 27, 18

@@ -10,7 +10,8 @@ from ray.tune.schedulers.trial_scheduler import TrialScheduler
 
 from cluster.asha import Asha, Report, RungTable, goes_on, rung_epochs
 from cluster.store import Store
-from trainables.layout import SearchFolder, write_whole
+from trainables.files import write_whole
+from trainables.layout import SearchFolder
 
 
 @pytest.mark.parametrize(

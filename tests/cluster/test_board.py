@@ -26,7 +26,8 @@ from search_spaces.parameters import parameters
 from search_spaces.ranges import Choice, LinearScaling, Only, Uniform
 from trainables.data.folds import Folds
 from trainables.data.kaggle import ImageData, load_data
-from trainables.layout import FoldFolder, SearchFolder, save_array, save_json, write_whole
+from trainables.files import save_array, save_json, write_whole
+from trainables.layout import FoldFolder, SearchFolder
 from trainables.scores import METRICS, shown, validation
 from trainables.tensorboard import Curves
 from trainables.trial import load_recipe

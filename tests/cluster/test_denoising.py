@@ -17,7 +17,8 @@ from cluster.store import Store, _others_write
 from search_spaces import Recipe
 from trainables.data.folds import Folds
 from trainables.data.kaggle import ImageData, load_data
-from trainables.layout import SearchFolder, load_json, save_array, save_json, write_whole
+from trainables.files import load_json, save_array, save_json, write_whole
+from trainables.layout import SearchFolder
 from trainables.member import Member, oof_pred_probs
 from trainables.trial import load_recipe
 

@@ -24,7 +24,7 @@ from cluster.promotion import turns
 from cluster.resources import Resources, Slots
 from cluster.space import space_of
 from cluster.spending import Spending
-from trainables.layout import load_array, load_json, save_array, save_json, write_whole
+from trainables.files import load_array, load_json, save_array, save_json, write_whole
 from trainables.member import Member, Pair, ensemble_members
 from trainables.predict import predict_images
 from trainables.train import train_in_search

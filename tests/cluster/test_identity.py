@@ -14,7 +14,7 @@ from cluster.lock import held
 from cluster.plan import Plan, make_plan
 from cluster.space import space_of
 from search_spaces import InputError, Recipe
-from trainables.layout import load_json, save_json
+from trainables.files import load_json, save_json
 
 
 def flags_of(stripes: Path, out: Path, *more: str) -> argparse.Namespace:

@@ -21,7 +21,8 @@ from trainables.backbones import Build, build_net, save_net
 from trainables.data.kaggle import TEST_IMAGES, ImageData, load_data
 from trainables.data.place import DataPlace
 from trainables.data.skipped import Skipped
-from trainables.layout import SearchFolder, load_array, save_json
+from trainables.files import load_array, save_json
+from trainables.layout import SearchFolder
 from trainables.member import Member
 from trainables.predict import predict_images
 from trainables.prediction import predict_part

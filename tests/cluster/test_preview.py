@@ -13,7 +13,7 @@ from cluster.preview import outlook_of, write_forecast
 from cluster.resources import Resources, Slots, Wishes
 from cluster.space import space_of
 from trainables.data.place import DataPlace
-from trainables.layout import load_json
+from trainables.files import load_json
 from trainables.node import NodeFacts, facts
 from trainables.throughput import Throughput, cost_key
 

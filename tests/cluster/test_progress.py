@@ -11,7 +11,8 @@ from cluster.progress import SearchProgress
 from search_spaces import load_space
 from trainables.bar import bar
 from trainables.durations import duration
-from trainables.layout import SearchFolder, save_json
+from trainables.files import save_json
+from trainables.layout import SearchFolder
 
 
 def row(epoch: int, loss: float) -> dict[str, Any]:

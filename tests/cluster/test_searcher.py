@@ -22,7 +22,8 @@ from cluster.space import space_of
 from cluster.store import Store
 from search_spaces import Recipe, Space, load_space, space_names
 from search_spaces.ranges import Chance
-from trainables.layout import SearchFolder, save_json, write_whole
+from trainables.files import save_json, write_whole
+from trainables.layout import SearchFolder
 from trainables.trial import Trial
 
 METRIC = "val_robust_loss"

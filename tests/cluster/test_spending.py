@@ -18,7 +18,7 @@ from cluster.resources import Resources, Slots
 from cluster.space import space_of
 from cluster.spending import Spending
 from search_spaces import InputError
-from trainables.layout import load_json, save_array, save_json, write_whole
+from trainables.files import load_json, save_array, save_json, write_whole
 from trainables.member import Member
 from trainables.scores import score
 from trainables.trial import load_recipe, load_trial

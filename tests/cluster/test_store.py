@@ -8,7 +8,8 @@ import pytest
 
 from cluster.store import BucketStore
 from trainables.bucket import Bucket, State
-from trainables.layout import SearchFolder, save_json
+from trainables.files import save_json
+from trainables.layout import SearchFolder
 from trainables.working_copy import own_copy
 
 

@@ -21,7 +21,8 @@ from ray.air.integrations import wandb as ray_wandb
 from cluster import tracking
 from cluster.tracking import AGAIN_AFTER_S, Run, Tracking, check_tracker
 from search_spaces import InputError, load_space
-from trainables.layout import SearchFolder, load_json, save_json, write_whole
+from trainables.files import load_json, save_json, write_whole
+from trainables.layout import SearchFolder
 from trainables.scores import METRICS
 
 RECIPES = load_space("digits").fixed(epochs=4).recipes(3, 0)

@@ -16,7 +16,8 @@ from trainables.data.folds import Folds, make_folds
 from trainables.data.images import TrainingImages
 from trainables.data.kaggle import ImageData, load_data
 from trainables.data.pixels import read_image
-from trainables.layout import FoldFolder, write_whole
+from trainables.files import write_whole
+from trainables.layout import FoldFolder
 from trainables.setting import Setting
 from trainables.train import _Seen, _seen, train
 

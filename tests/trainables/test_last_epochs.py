@@ -17,8 +17,9 @@ from trainables.data.folds import Folds
 from trainables.data.images import PlainImages, square
 from trainables.data.kaggle import ImageData
 from trainables.data.place import DataPlace
+from trainables.files import load_array, load_json, save_json
 from trainables.last_epochs import renew_statistics, stir_in
-from trainables.layout import FoldFolder, SearchFolder, load_array, load_json, save_json
+from trainables.layout import FoldFolder, SearchFolder
 from trainables.predict import predict_images
 from trainables.scores import score
 from trainables.setting import Setting

@@ -126,7 +126,8 @@ from trainables.backbones import starting_net
 from trainables.checkpoint import load_checkpoint
 from trainables.data.folds import make_folds
 from trainables.data.kaggle import load_data
-from trainables.layout import FoldFolder, load_array
+from trainables.files import load_array
+from trainables.layout import FoldFolder
 from trainables.ranks import ALONE, rank_here
 from trainables.setting import Setting
 from trainables.train import train

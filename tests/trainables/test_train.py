@@ -22,7 +22,8 @@ from trainables.data import pixels
 from trainables.data.folds import Folds, make_folds
 from trainables.data.kaggle import ImageData
 from trainables.data.pixels import read_image
-from trainables.layout import FoldFolder, load_array, load_json
+from trainables.files import load_array, load_json
+from trainables.layout import FoldFolder
 from trainables.predict import predict_images
 from trainables.scores import score
 from trainables.setting import Setting

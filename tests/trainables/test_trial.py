@@ -8,7 +8,8 @@ import pytest
 
 from search_spaces.recipe import Recipe
 from trainables import trial as module
-from trainables.layout import SearchFolder, save_json, write_whole
+from trainables.files import save_json, write_whole
+from trainables.layout import SearchFolder
 from trainables.trial import load_trial, load_trials
 
 RECIPE = Recipe(backbone="test_resnet", image_size=32, batch_size=8, learning_rate=0.01, epochs=4)

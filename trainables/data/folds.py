@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from search_spaces.errors import InputError
 from trainables.data.kaggle import ImageData, check_sources
-from trainables.layout import load_object, save_json
+from trainables.files import load_object, save_json
 
 NO_FOLD = -1
 """The fold of rows that train in every fold."""

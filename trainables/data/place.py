@@ -12,7 +12,7 @@ from pathlib import Path
 
 from trainables.bucket import Bucket, cache_folder, is_bucket
 from trainables.data.digits import write_digits
-from trainables.layout import load_object, save_json
+from trainables.files import load_object, save_json
 
 _AT_ONCE = 16
 """Downloads side by side: images are small, and an answer takes long."""
