@@ -1,7 +1,7 @@
 """Trains recipes to their end once, so that `benchmarks.stopping` can replay searches on what they reported.
 
 python -m benchmarks.curves --data digits|FOLDER --space digits|leaves|FILE --out CSV.gz [--recipes 64] [--epochs 12]
-    [--seeds 4] [--weights DIR] [--jobs 2]
+    [--seeds 4] [--weights DIR] [--set image_size=96 ...] [--jobs 2]
 
 Recipes are those that a search of the space would draw, trained on fold 0 without stopping, one thread each. `--seeds`
 are those of digits: of which images are held out, which labels are flipped, and which recipes are drawn; a folder has
@@ -29,6 +29,7 @@ import pandas as pd
 
 from analysis.summary import true_labels
 from benchmarks.metric_study import Case, write_folds
+from cluster.flags import set_fields
 from search_spaces import Recipe, Space, load_space
 from search_spaces.ranges import Range
 from trainables.bar import bar
@@ -77,8 +78,8 @@ def varying(space: Space, recipe: Recipe) -> Row:
 
 
 def asked_space(flags: argparse.Namespace) -> Space:
-    """The space with the epochs asked for, and where a folder of weights is given, only the backbones that it has."""
-    space = load_space(flags.space)
+    """The space with the epochs and fields asked for; where a folder of weights is given, only the backbones it has."""
+    space = load_space(flags.space).fixed(**set_fields(flags.set))
     if flags.weights:
         space = space.keeping_backbones(lambda name: has_weights(name, flags.weights))
     return space.fixed(epochs=flags.epochs or space.epochs)
@@ -135,6 +136,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, help="default: the space's")
     parser.add_argument("--seeds", type=int, default=4, help="of digits")
     parser.add_argument("--weights", type=Path)
+    parser.add_argument("--set", metavar="FIELD=VALUE", nargs="+", default=[], help="decide fields, as search.py does")
     parser.add_argument("--jobs", type=int, default=2)
     flags = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch:

@@ -8,21 +8,24 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from ray import cloudpickle
+from trainables.imports import uncollected
 
-from benchmarks.peer_systems import work as shared
-from benchmarks.peer_systems.work import METRIC, Row, Work
-from cluster import tuner
-from cluster.flags import read_flags
-from cluster.identity import begin
-from cluster.plan import make_plan
-from cluster.promotion import ranked, standings
-from cluster.session import session
-from cluster.space import space_of
-from trainables import ray_trial
-from trainables.files import load_json
-from trainables.layout import SearchFolder
-from trainables.train import train_in_search
+with uncollected():  # as search.py does
+    from ray import cloudpickle
+
+    from benchmarks.peer_systems import work as shared
+    from benchmarks.peer_systems.work import METRIC, Row, Work
+    from cluster import tuner
+    from cluster.flags import read_flags
+    from cluster.identity import begin
+    from cluster.plan import make_plan
+    from cluster.promotion import ranked, standings
+    from cluster.session import session
+    from cluster.space import space_of
+    from trainables import ray_trial
+    from trainables.files import load_json
+    from trainables.layout import SearchFolder
+    from trainables.train import train_in_search
 
 
 def run_trial_noting(config: dict[str, Any], *, data: Any, out: Path, setting: Any, work: Work) -> None:

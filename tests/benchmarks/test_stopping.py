@@ -74,7 +74,7 @@ def test_known_good_recipes_are_first_in_every_search(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_curves_go_on_where_they_were(tmp_path: Path) -> None:
     out = tmp_path / "curves.csv.gz"
-    words = ["--seeds", "1", "--epochs", "1", "--jobs", "1", "--out", str(out)]
+    words = ["--seeds", "1", "--epochs", "1", "--jobs", "1", "--set", "image_size=32", "--out", str(out)]
     curves.main([*words, "--recipes", "1"])
     once = load_curves(out)
     curves.main([*words, "--recipes", "2"])
@@ -82,4 +82,5 @@ def test_curves_go_on_where_they_were(tmp_path: Path) -> None:
     assert list(once["recipe"]) == [0]
     assert list(twice["recipe"]) == [0, 1]
     pd.testing.assert_frame_equal(once, twice.head(1))
+    assert "image_size" not in twice, "what is set does not vary"
     assert twice[["true_accuracy", "test_accuracy", "cpu_s"]].gt(0).all(axis=None)
