@@ -171,25 +171,31 @@ class Pipeline:
         return self.start_s + sum(spans) if any(spans) else 0.0
 
     def affordable(self, members: Sequence[Remaining], left_s: float) -> list[Member]:
-        """Those that can be finished in `left_s` seconds, best first; the first one in any case.
+        """Those that can be finished in `left_s` seconds, best first; where nobody can, the first one.
 
         One that is too slow is passed over, and those behind it may fit. Who costs nothing more fits always.
         """
-        taken = list(members[:1])
-        for each in members[1:]:
-            free = self._tasks_s([*taken, each]) <= self._tasks_s(taken)
-            if free or self.finishing_s([*taken, each]) <= left_s:
-                taken.append(each)
+        taken = self._filled([], members, left_s) or list(members[:1])
         return [each.member for each in taken]
 
+    def _filled(self, taken: list[Remaining], members: Sequence[Remaining], left_s: float) -> list[Remaining]:
+        """These, and of the members, in their order, all for whom there is room beside them."""
+        for each in members:
+            free = self._tasks_s([*taken, each]) <= self._tasks_s(taken)
+            if free or self.finishing_s([*taken, each]) <= left_s:
+                taken = [*taken, each]
+        return taken
+
     def within(self, members: Sequence[Remaining], left_s: float, budget_s: float) -> list[Remaining]:
-        """Those for whom time is kept: as many as take neither most of the budget, nor more than is left of it.
+        """Those for whom time is kept: the best one that what is left has room for, and beside it as many as then
+        take less than most of the budget.
 
         So where a costlier trial takes a place and there is no room for it any more, the search goes on without it.
         """
-        most_s = min(_PROMOTION_AT_MOST * budget_s, left_s + TOLERANCE * budget_s)
-        taken = self.affordable(members, most_s)
-        return [each for each in members if each.member in taken]
+        left_s += TOLERANCE * budget_s
+        best = self._filled([], members, left_s)[:1] or list(members[:1])
+        others = [each for each in members if each not in best]
+        return self._filled(best, others, min(_PROMOTION_AT_MOST * budget_s, left_s))
 
     def to_come_s(self, members: Sequence[Remaining]) -> float:
         """Seconds that are kept for finishing these, from the moment that the trials end."""

@@ -31,6 +31,8 @@ class Standing:
     """Where the search left it."""
     good: float
     """The metric there, higher is better."""
+    cut: bool = False
+    """Whether a budget ended it there, or would: it lost to nobody."""
 
 
 def _nowhere(pair: Pair) -> bool:
@@ -101,11 +103,17 @@ def diagonal(order: Sequence[int], folds: int, diverged: Callable[[Pair], bool] 
 def ranked(standings: Sequence[Standing]) -> dict[int, int]:
     """The epochs that trials reached, by number, best first: who got furthest, then who was best there.
 
-    Scores at different epochs are not compared, for a later epoch is better by itself. Equal trials keep the
+    A later epoch is better by itself, so who has the better score after more epochs may owe it to them. Not so after
+    fewer: a trial that was cut counts as having got as far as any that it is ahead of already. Equal trials keep the
     order of their numbers.
     """
-    order = sorted(standings, key=lambda standing: (-standing.epoch, -standing.good, standing.number))
+    order = sorted(standings, key=lambda standing: (-_far(standing, standings), -standing.good, standing.number))
     return {standing.number: standing.epoch for standing in order}
+
+
+def _far(here: Standing, standings: Sequence[Standing]) -> int:
+    ahead_of = [other.epoch for other in standings if here.cut and here.good > other.good]
+    return max([here.epoch, *ahead_of])
 
 
 def ruled_out(pred_probs: Mapping[_T, Probs], labels: Labels, metric: str) -> list[_T]:
@@ -138,7 +146,8 @@ def losers(trials: Sequence[Trial], promotion: Promotion, metric: str) -> list[i
 
 def standings(trials: Sequence[Trial], metric: str) -> list[Standing]:
     """The judged trials; diverged and failed ones have no standing."""
-    return [Standing(t.number, t.epoch, goodness(metric, t.last(metric))) for t in trials if t.judged]
+    judged = [trial for trial in trials if trial.judged]
+    return [Standing(t.number, t.epoch, goodness(metric, t.last(metric)), t.status == "cut") for t in judged]
 
 
 def backbones(trials: Sequence[Trial]) -> dict[int, str]:

@@ -167,6 +167,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
 
     def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
         self._running.discard(trial.config["trial"])
+        self._estimate()
 
     def on_trial_error(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
         """It may be the last attempt; where it is not, the next one reports again."""
@@ -222,7 +223,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         """Who would be promoted now, and who is about to take their place; what they cost."""
         if not self._plan.budget:
             return
-        reached = ranked(list(self._standings.values()))
+        reached = ranked([replace(each, cut=each.number in self._running) for each in self._standings.values()])
         first = self._plan.promotion.members(reached, self._backbones)
         wanted = {number for member in first for number in member.trials}
         furthest = max(reached.values(), default=0)  # where a challenger may get

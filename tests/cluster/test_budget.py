@@ -90,12 +90,36 @@ def test_what_follows_is_a_start_then_folds_then_images_that_are_shared_evenly()
     assert Pipeline(2, together, 5.0, 1.0).finishing_s([remaining(0, (0.0,) * 4, 0, ())]) == 0
 
 
-def test_who_is_too_slow_is_passed_over_but_never_the_first() -> None:
+def test_who_is_too_slow_is_passed_over_but_not_where_all_are() -> None:
     members = [remaining(7, (50.0,), 5, ()), remaining(3, (500.0,), 5, ()), remaining(4, (40.0,), 5, ())]
     alone = Pipeline(1, (range(1),), 0.0, 0.0)
     assert numbers(alone.affordable(members, 100.0)) == [7, 4]
+    assert numbers(alone.affordable(members, 45.0)) == [4]
     assert numbers(alone.affordable(members, 10.0)) == [7]
     assert numbers(alone.affordable(members, 1000.0)) == [7, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("left_s", "kept"),
+    [
+        (1000.0, [7, 3]),  # half of 200 has no room for all three
+        (85.0, [7]),
+        (65.0, [3]),  # the best one is too slow for what is left, and ends no search
+        (20.0, [4]),
+        (1.0, [7]),  # everybody is
+    ],
+)
+def test_time_is_kept_for_the_best_that_it_is_left_for(left_s: float, kept: list[int]) -> None:
+    members = [remaining(7, (80.0,), 8, ()), remaining(3, (60.0,), 6, ()), remaining(4, (20.0,), 2, ())]
+    alone = Pipeline(1, (range(1),), 0.0, 0.0)
+    budget_s = 300.0 if left_s > 100 else 100.0
+    assert numbers([each.member for each in alone.within(members, left_s, budget_s)]) == kept
+
+
+def test_the_best_is_worth_more_than_half_of_a_budget() -> None:
+    members = [remaining(7, (80.0,), 8, ()), remaining(4, (20.0,), 2, ())]
+    alone = Pipeline(1, (range(1),), 0.0, 0.0)
+    assert numbers([each.member for each in alone.within(members, 100.0, 100.0)]) == [7]
 
 
 def test_who_is_whole_costs_nothing_and_is_never_dropped() -> None:
@@ -103,7 +127,7 @@ def test_who_is_whole_costs_nothing_and_is_never_dropped() -> None:
     whole = [remaining(number, (0.0, 0.0), 0, ()) for number in (7, 3)]
     pipeline = Pipeline(2, (range(2),), 5.0, 1.0)
     assert numbers(pipeline.affordable(whole, -60.0)) == [7, 3]
-    assert numbers(pipeline.affordable([remaining(7, (0.0, 9.0), 5, ()), whole[1]], -60.0)) == [7, 3]
+    assert numbers(pipeline.affordable([remaining(7, (0.0, 9.0), 5, ()), whole[1]], -60.0)) == [3]
     assert numbers(pipeline.affordable([*whole, remaining(4, (9.0, 0.0), 5, ())], -60.0)) == [7, 3]
 
 
@@ -115,4 +139,4 @@ def test_what_comparing_blends_takes_is_reserved_but_for_one_member() -> None:
     assert numbers(pipeline.affordable([one, other], 109.0)) == [7]
     assert numbers(pipeline.affordable([one, other], 110.0)) == [7, 3]
     trained = remaining(3, (0.0,), 0, ())
-    assert numbers(pipeline.affordable([one, trained], 0.0)) == [7, 3], "what is trained is blended"
+    assert numbers(pipeline.affordable([one, trained], 50.0)) == [7, 3], "what is trained is blended"

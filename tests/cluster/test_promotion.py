@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -41,6 +42,16 @@ def test_furthest_first_then_best(count: int, numbers: list[int]) -> None:
     standings = [Standing(*row) for row in TABLE]
     assert [*ranked(standings)][:count] == numbers
     assert [*ranked(standings[::-1])][:count] == numbers
+
+
+def test_who_was_cut_comes_before_those_that_it_is_ahead_of_already() -> None:
+    """Of the four that finished, trial 6 is ahead of the second and all behind it, trial 8 of the last, 7 of none."""
+    cut = [Standing(6, 4, 0.81), Standing(7, 8, 0.69), Standing(8, 1, 0.755)]
+    whole = [Standing(9, 9, 0.82), *(Standing(*row) for row in TABLE)]
+    assert [*ranked([*whole, *cut])] == [9, 2, 4, 0, 7, 5, 3, 6, 1, 8], "furthest first, where nothing was cut"
+    found = ranked([*whole, *(replace(each, cut=True) for each in cut)])
+    assert [*found] == [9, 6, 2, 4, 8, 0, 7, 5, 3, 1]
+    assert (found[6], found[8]) == (4, 1), "the epochs that they did reach"
 
 
 def test_nobody_is_promoted_from_nothing() -> None:

@@ -42,17 +42,24 @@ def report(
     value: float = 0.5,
     seconds: float = 2.0,
     diverged: bool = False,
+    falling: float = 0.0,
 ) -> None:
-    """An epoch ends: its row is in the trial's folder, and Ray tells."""
+    """An epoch ends: its row is in the trial's folder, and Ray tells. Its value fell by so much with each epoch."""
     trial = plan.search.trial(number)
     if epoch == 1:
         save_json(trial.recipe, plan.space.recipes(number + 1, 0)[number].to_dict())
-    row = {"seconds": seconds, "score_s": 0.1, METRIC: value, "diverged": diverged}
-    rows = [{"epoch": each, **row} for each in range(1, epoch + 1)]
+    row = {"seconds": seconds, "score_s": 0.1, "diverged": diverged}
+    rows = [{"epoch": each, METRIC: value + falling * (epoch - each), **row} for each in range(1, epoch + 1)]
     write_whole(trial.fold(0).metrics, pd.DataFrame(rows).to_csv(index=False))
     fake: Any = SimpleNamespace(config={"trial": number})
     spending.on_trial_start(0, [], fake)
     spending.on_trial_result(0, [], fake, rows[-1])
+
+
+def ended(spending: Spending, number: int) -> None:
+    """Ray tells that a trial runs no more."""
+    fake: Any = SimpleNamespace(config={"trial": number})
+    spending.on_trial_complete(0, [], fake)
 
 
 def promoted(plan: Plan, *trials: int) -> list[Member]:
@@ -130,6 +137,7 @@ def test_a_forecast_ends_where_the_search_would(budget: str, stripes: Path, tmp_
     told = []
     for each in _played(work, rng):
         report(plan, spending, each.number, each.epoch, -each.good)
+        ended(spending, each.number)  # a course does not know who is about to take a place
         told.append(each.number)
         if spending.stop_all():
             break
@@ -177,24 +185,38 @@ def test_a_small_time_budget_promotes_fewer_and_searches_longer(
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [(0.4, [2, 0]), (0.55, [0, 2]), (0.65, [0, 1])], ids=["leads", "second", "neither"]
+    ("value", "expected"), [(0.7, [2, 0]), (0.85, [0, 2]), (0.95, [0, 1])], ids=["leads", "second", "neither"]
 )
 def test_who_is_about_to_take_a_place_is_paid_for(
     stripes: Path, tmp_path: Path, value: float, expected: list[int]
 ) -> None:
-    """Trials 0 and 1 have ended; trial 2, twice as slow, is half through."""
+    """Trials 0 and 1 have ended; trial 2, twice as slow, is half through, and as they were then or better."""
+    spending = two_ended_and_one_half_through(stripes, tmp_path, value)
+    assert [each.member.stored for each in spending._first] == [0, 1]
+    assert [each.member.stored for each in spending._expected] == expected
+
+
+def two_ended_and_one_half_through(stripes: Path, tmp_path: Path, value: float) -> Spending:
+    """Trials 0 and 1 ended with 0.5 and 0.6, and stood at 0.8 and 0.9 where trial 2 is now."""
     plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "1000s")
     spending = Spending(plan, Resources(Slots(3, 1, 0.0)))
     spending.open_search()
-    for number, ended_with in ((0, 0.5), (1, 0.6)):
+    for number, at_its_end in ((0, 0.5), (1, 0.6)):
         for epoch in range(1, 7):
-            report(plan, spending, number, epoch, value=ended_with, seconds=10.0)
-        ended: Any = SimpleNamespace(config={"trial": number})
-        spending.on_trial_complete(0, [], ended)
+            report(plan, spending, number, epoch, at_its_end + 0.1 * (6 - epoch), seconds=10.0, falling=0.1)
+        ended(spending, number)
     for epoch in range(1, 4):
         report(plan, spending, 2, epoch, value, seconds=20.0)
-    assert [each.member.stored for each in spending._first] == [0, 1]
-    assert [each.member.stored for each in spending._expected] == expected
+    return spending
+
+
+@pytest.mark.parametrize(("value", "first"), [(0.45, [2, 0]), (0.55, [0, 2])], ids=["leads", "second"])
+def test_who_is_ahead_already_has_the_place(stripes: Path, tmp_path: Path, value: float, first: list[int]) -> None:
+    """Whatever its last epochs bring, the budget may end it now."""
+    spending = two_ended_and_one_half_through(stripes, tmp_path, value)
+    assert [each.member.stored for each in spending._first] == first
+    ended(spending, 2)
+    assert [each.member.stored for each in spending._first] == [0, 1], "a rung has stopped it"
 
 
 def test_where_every_trial_diverges_the_budget_itself_is_the_end(stripes: Path, tmp_path: Path) -> None:
