@@ -60,8 +60,9 @@ def _unfinished(statuses: Mapping[str, int]) -> Iterator[str]:
     """What the same command would still do."""
     if statuses.get("failed"):
         yield f"--resume   tries the {statuses['failed']} failed again, with the same command"
-    if statuses.get("cut"):
-        yield f"--resume   and a greater budget go on with the {statuses['cut']} that this one cut"
+    cut = statuses.get("cut", 0) + statuses.get("slow", 0)
+    if cut:
+        yield f"--resume   and a greater budget go on with the {cut} that this one cut"
 
 
 def _commands(place: str) -> Iterator[str]:

@@ -19,6 +19,7 @@ COLOURS = {
     "finished": "#1b7837",
     "stopped": "#b8b8b8",
     "cut": "#dfa03c",
+    "slow": "#dfa03c",
     "diverged": "#b2182b",
     "failed": "#b2182b",
     "best": "#08519c",

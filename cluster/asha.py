@@ -9,7 +9,7 @@ the rung that the trial reported, a diverged trial is never ranked, and the tabl
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,9 +140,10 @@ class Asha(FIFOScheduler):  # type: ignore[misc]
 
     _supports_buffered_results = False
 
-    def __init__(self, table: RungTable, store: Store) -> None:
+    def __init__(self, table: RungTable, store: Store, too_slow: Callable[[int, int], bool]) -> None:
+        """`too_slow(trial, epoch)`: whether a trial that goes on by its scores is cut there all the same."""
         super().__init__()
-        self._table, self._store = table, store
+        self._table, self._store, self._too_slow = table, store, too_slow
 
     def on_trial_result(self, tune_controller: TuneController, trial: RayTrial, result: dict[str, Any]) -> str:
         """Ray asks after every report: CONTINUE or STOP."""
@@ -154,7 +155,7 @@ class Asha(FIFOScheduler):  # type: ignore[misc]
             rows = load_epochs(self._store.search.trial(number).fold(0)).to_dict("records")
             reported = {int(row["epoch"]): float(row[self._table.metric]) for row in rows if row["epoch"] < epoch}
             self._table.readmit(number, reported)
-        passes = self._table.judge(number, epoch, result[self._table.metric])
+        passes = self._table.judge(number, epoch, result[self._table.metric]) and not self._too_slow(number, epoch)
         return str(TrialScheduler.CONTINUE if passes else TrialScheduler.STOP)
 
     def on_trial_error(self, tune_controller: TuneController, trial: RayTrial) -> None:

@@ -135,7 +135,7 @@ def ranked(seen: Mapping[int, Seen], metric: str) -> list[int]:
 
 
 def _judged(seen: Seen) -> bool:
-    return seen.row is not None and not seen.row["diverged"] and seen.status != "failed"
+    return seen.row is not None and not seen.row["diverged"] and seen.status not in ("failed", "slow")
 
 
 def with_se(row: Mapping[Any, Any] | None, name: str) -> str:

@@ -63,10 +63,15 @@ class SearchProgress(Callback):  # type: ignore[misc]
         seen.row, seen.epoch = result, result["epoch"]
 
     def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
-        number = trial.config["trial"]
-        row = self._seen[number].row or {}
-        ended = "diverged" if row.get("diverged") else "stopped" if number in self._table.stopped else "finished"
-        self._note(trial, ended)
+        self._note(trial, self._how_ended(trial.config["trial"]))
+
+    def _how_ended(self, number: int) -> str:
+        seen = self._seen[number]
+        if seen.row and seen.row["diverged"]:
+            return "diverged"
+        if number in self._table.stopped:
+            return "stopped"
+        return "finished" if seen.epoch == seen.recipe.epochs else "slow"
 
     def on_trial_error(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
         given_up = self._search.trial(trial.config["trial"]).error.exists()
@@ -122,7 +127,7 @@ class SearchProgress(Callback):  # type: ignore[misc]
 
     def _expected(self) -> int:
         """Trials in all: as many as asked for, and a further one for each that cannot be judged."""
-        lost = sum(seen.status in ("diverged", "failed") for seen in self._seen.values())
+        lost = sum(seen.status in ("slow", "diverged", "failed") for seen in self._seen.values())
         return max((self._asked or 0) + lost, len(self._seen))
 
     def _value(self, number: int) -> float:

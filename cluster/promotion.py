@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeVar
 
@@ -137,9 +137,10 @@ def ruled_out(pred_probs: Mapping[_T, Probs], labels: Labels, metric: str) -> li
 def losers(trials: Sequence[Trial], promotion: Promotion, metric: str) -> list[int]:
     """The trials that have ended and whose net of fold 0 nobody will want, whatever those do that have not.
 
-    A further trial moves nobody up. One that failed is tried again, and one that a budget cut may go on: no losers yet.
+    A further trial moves nobody up. One that failed is tried again, and one that a budget cut may go on: no losers yet,
+    and whom that one may displace neither.
     """
-    judged = standings(trials, metric)
+    judged = [replace(standing, cut=False) for standing in standings(trials, metric)]
     kept = {member.trials[0] for member in promotion.members(ranked(judged), backbones(trials))}
     return [t.number for t in trials if t.status in ("finished", "stopped", "diverged") and t.number not in kept]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from math import isclose
 from statistics import median
@@ -26,6 +26,9 @@ from trainables.trial import load_epochs, load_recipe, load_trial, load_trials
 
 _SAVE_EVERY_S = 1.0
 
+_PACED = 3
+"""Epochs from which a trial's pace is known: the first one warms a worker up, and the next may be a rung."""
+
 
 class Spending(Callback, Stopper):  # type: ignore[misc]
     """Counts seconds and epochs over all drivers of a search, and ends its trials in time.
@@ -40,6 +43,8 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         self._earlier_s = float(stored.get("seconds", 0.0))
         self._ended_for = Budget(**stored["ended_for"]) if stored.get("ended_for") else None
         self._cut: dict[str, int] = stored.get("cut", {})
+        self._slow: dict[str, int] = stored.get("slow", {})
+        self._slow_for = Budget(**stored["slow_for"]) if stored.get("slow_for") else None
         self._start_s, self._turnover_s = float(stored.get("start_s", 0.0)), float(stored.get("turnover_s", 0.0))
         self._started = psutil.Process().create_time()
         self._saved = 0.0
@@ -79,10 +84,12 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
             for number in self._cut:  # what it was worth then is not what it will be worth
                 self._plan.search.trial(int(number)).fold(0).search_probs.unlink(missing_ok=True)
             self._ended_for, self._cut = None, {}
+        if self._slow_for and self._plan.budget.covers_more_than(self._slow_for):
+            self._slow_for, self._slow = None, {}
         self._save()
         trials = load_trials(self._plan.search)
         for trial in trials:
-            if trial.epoch and trial.status not in ("diverged", "failed"):
+            if trial.epoch and trial.status not in ("slow", "diverged", "failed"):
                 self._stands(trial.number, trial.epoch, trial.last(self._plan.metric))
         self._counted = {trial.number: trial.epoch for trial in trials}
         self._epochs = self._trained_epochs()
@@ -91,6 +98,8 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
 
     def close_search(self) -> None:
         """After the trials: those that the budget cut short are worth what they were after their last epoch."""
+        if self._slow and not self._plan.quiet:
+            print(f"note: too slow for what is left of the time budget: trial {_named(self._slow)}")
         if not self.over:
             return
         labels = self._plan.data.labels[self._plan.folds.split(0)[1]]
@@ -105,8 +114,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
                 self._cut[str(trial.number)] = trial.epoch if whole else 0
         self._save()
         if self._cut and not self._plan.quiet:
-            cut = ", ".join(f"{int(number):03d} after {epoch} epochs" for number, epoch in self._cut.items())
-            print(f"note: the budget ends the search; it cut trial {cut}")
+            print(f"note: the budget ends the search; it cut trial {_named(self._cut)}")
 
     def afforded(self, promoted: Sequence[Member]) -> list[Member]:
         """Those of the promoted that can be trained on all folds in what is left of the budget, best first."""
@@ -150,6 +158,32 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         search, folds = self._plan.search, range(self._plan.folds.count)
         return sum(len(load_epochs(search.trial(n).fold(fold))) for n in search.trial_numbers() for fold in folds)
 
+    def too_slow(self, number: int, epoch: int) -> bool:
+        """Whether a running trial is cut here, since it can be promoted no more: its folds would take longer than the
+        time that is left, and those of another would not. Asked before its report is counted.
+
+        Its pace is known by then, and the report of its last epoch ends it anyway. A diagonal wants one fold of it.
+        """
+        budget_s = self._plan.budget.seconds
+        if budget_s is None or self._plan.promotion.replaces or not _PACED <= epoch < self._plan.epochs:
+            return False
+        left_s = self._left_s() + TOLERANCE * budget_s
+        if self._has_room(Member.of(number, self._plan.folds.count), left_s):
+            return False
+        others = [each for each in self._standings.values() if each.number != number]
+        if not any(
+            self._has_room(each, left_s) for each in self._plan.promotion.members(ranked(others), self._backbones)
+        ):
+            return False
+        self._slow[str(number)], self._slow_for = epoch, self._plan.budget
+        self._standings.pop(number, None)
+        self._save()
+        return True
+
+    def _has_room(self, member: Member, left_s: float) -> bool:
+        remaining = [self._remaining(member)]
+        return self._pipeline(remaining).finishing_s(remaining) <= left_s
+
     def training_must_end(self, promoted: Sequence[Member]) -> bool:
         """Whether what is left of the time is wanted for predicting with what is trained, and for the report."""
         if self._plan.budget.seconds is None:
@@ -186,7 +220,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
             self._counted[number] = epoch
             self._epochs += 1
             self._note_delay(number, result["seconds"])
-        if result["diverged"]:
+        if result["diverged"] or str(number) in self._slow:
             self._standings.pop(number, None)
         else:
             self._stands(number, epoch, result[self._plan.metric])
@@ -322,5 +356,11 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
                 "turnover_s": self._turnover_s,
                 "ended_for": asdict(self._ended_for) if self._ended_for else None,
                 "cut": self._cut,
+                "slow": self._slow,
+                "slow_for": asdict(self._slow_for) if self._slow_for else None,
             },
         )
+
+
+def _named(ended: Mapping[str, int]) -> str:
+    return ", ".join(f"{int(number):03d} after {epoch} epochs" for number, epoch in ended.items())

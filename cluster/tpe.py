@@ -31,6 +31,7 @@ _STATES = {
     "finished": TrialState.COMPLETE,
     "stopped": TrialState.PRUNED,
     "cut": TrialState.PRUNED,
+    "slow": TrialState.PRUNED,
     "diverged": TrialState.FAIL,
     "failed": TrialState.FAIL,
     "unfinished": TrialState.RUNNING,

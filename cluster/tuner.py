@@ -93,7 +93,7 @@ def _tune(
         tune_config=TuneConfig(
             search_alg=proposals,
             num_samples=-1,  # `proposals` knows when it is enough
-            scheduler=Asha(table, plan.store),
+            scheduler=Asha(table, plan.store, spending.too_slow),
             max_concurrent_trials=slots.concurrent,
             reuse_actors=True,
             trial_name_creator=_name,

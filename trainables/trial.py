@@ -12,9 +12,9 @@ from search_spaces.recipe import Recipe
 from trainables.files import load_object
 from trainables.layout import FoldFolder, SearchFolder, TrialFolder
 
-STATUSES = ("finished", "stopped", "cut", "diverged", "failed", "unfinished")
-"""Finished: all its epochs. Stopped: by ASHA. Cut: by the end of the search's budget.
-Diverged: a non-finite loss. Failed: an error. Else unfinished."""
+STATUSES = ("finished", "stopped", "cut", "slow", "diverged", "failed", "unfinished")
+"""Finished: all its epochs. Stopped: by ASHA. Cut: by the end of the search's budget. Slow: cut before that end, since
+its folds would have taken longer than what was left. Diverged: a non-finite loss. Failed: an error. Else unfinished."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +82,9 @@ Ended = dict[str, dict[str, int]]
 
 def _ended(search: SearchFolder) -> Ended:
     """Whom the search itself ended. These files grow with the search, so all trials are told by one reading."""
-    files = {"stopped": search.rungs, "cut": search.spending}
-    return {status: load_object(path, status)[status] for status, path in files.items() if path.exists()}
+    stopped = load_object(search.rungs, "stopped") if search.rungs.exists() else {}
+    spending = load_object(search.spending, "cut") if search.spending.exists() else {}
+    return {"stopped": stopped.get("stopped", {}), "cut": spending.get("cut", {}), "slow": spending.get("slow", {})}
 
 
 def _load(search: SearchFolder, number: int, ended: Ended) -> Trial:

@@ -59,16 +59,19 @@ _BADLY = {
     "its place.",
     "failed": "An error came back at every attempt; error.txt in the trial's folder has it. What fails is not ranked.",
     "unfinished": "Not trained to an end, and in no ranking.",
+    "slow": "Its folds would have taken longer than what was left of the time budget, so that it was cut as soon as "
+    "that was known. What is too slow is in no ranking, and another recipe takes its place.",
     "cut": "The budget ended training before the last epoch. What is cut is judged by the epoch that it reached, "
-    "behind all that trained longer.",
+    "behind all that trained longer and whose scores it was not ahead of.",
 }
+_IN_WORDS = {"cut": "cut by the budget", "slow": "too slow for the budget"}
 
 
 def _ended_badly(trials: pd.DataFrame) -> Iterator[Caution]:
     for status, says in _BADLY.items():
         numbers = trials.loc[trials["status"] == status, "trial"]
         if len(numbers):
-            what = f"{counted(len(numbers), 'trial')} {'cut by the budget' if status == 'cut' else status}"
+            what = f"{counted(len(numbers), 'trial')} {_IN_WORDS.get(status, status)}"
             yield Caution(status, what, f"{_named(numbers)}. {says}")
 
 

@@ -27,7 +27,7 @@ from trainables.trial import Trial, load_epochs, load_recipe
 BEST, CROSS_VALIDATED = "best", "cv"
 """Groups of scalars."""
 
-ENDED = ("finished", "stopped", "cut", "diverged")
+ENDED = ("finished", "stopped", "cut", "slow", "diverged")
 """Statuses that nothing of this search will change. A trial that failed is tried again by the next driver."""
 
 

@@ -119,13 +119,13 @@ class Searched:
     right: float
     """Share of the images that it has right."""
     status: str
-    """`stopped` is so at rung 2; what is `cut`, at epoch 3, spending.json must say too."""
+    """`stopped` is so at rung 2; what is `cut` or `slow`, at epoch 3, spending.json must say too."""
     fields: dict[str, Any]
     """Of its recipe, where they differ."""
 
     @property
     def epochs(self) -> int:
-        return {"cut": 3, "stopped": 2, "diverged": 1, "failed": 0}.get(self.status, RECIPE.epochs)
+        return {"cut": 3, "slow": 3, "stopped": 2, "diverged": 1, "failed": 0}.get(self.status, RECIPE.epochs)
 
 
 def _searched(right: float = 0.8, status: str = "finished", **fields: Any) -> Searched:

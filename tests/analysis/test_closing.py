@@ -40,7 +40,7 @@ def summary_of(members: int, edges: int, statuses: dict[str, int]) -> dict[str, 
     }
 
 
-ALL = summary_of(12, 7, {"finished": 20, "stopped": 160, "cut": 9, "diverged": 7, "failed": 4})
+ALL = summary_of(12, 7, {"finished": 20, "stopped": 160, "cut": 6, "slow": 3, "diverged": 7, "failed": 4})
 
 
 @pytest.fixture

@@ -80,7 +80,11 @@ def test_a_search_without_trouble_has_nothing_to_mind(written: Written) -> None:
 
 
 def test_all_that_is_to_mind(written: Written) -> None:
-    told = [{"right": 0.8}, {"right": 0.7, "t1": 0.9}, *({"status": each} for each in ("diverged", "failed", "cut"))]
+    told = [
+        {"right": 0.8},
+        {"right": 0.7, "t1": 0.9},
+        *({"status": each} for each in ("diverged", "failed", "cut", "slow")),
+    ]
     skipped = [Skipped("train_7.png", "train_images", "is missing"), Skipped("test_1.png", "test_images", "is empty")]
     forecast = {"search_epochs": [30, 40], "promotion_epochs": [3, 5], "stopped": {}}
     found = said(
@@ -91,20 +95,21 @@ def test_all_that_is_to_mind(written: Written) -> None:
             ranges={"t1": {"uniform": [0.8, 1.0]}},
             files={
                 "forecast.json": forecast,
-                "spending.json": {"seconds": 1.0, "cut": {"4": 3}},
+                "spending.json": {"seconds": 1.0, "cut": {"4": 3}, "slow": {"5": 3}},
             },
         )
     )
     assert list(found) == [
-        "skipped", "diverged", "failed", "cut", "edges", "soft", "ties", "cut-ties", "plan-missed", "few"
+        "skipped", "diverged", "failed", "slow", "cut", "edges", "soft", "ties", "cut-ties", "plan-missed", "few"
     ]  # fmt: skip
     assert "1 training image, in no fold; 1 test image, in the submission with the commonest class" in found["skipped"]
     assert found["diverged"].startswith("1 trial diverged: Trial 002. ")
     assert found["failed"].startswith("1 trial failed: Trial 003. ")
+    assert found["slow"].startswith("1 trial too slow for the budget: Trial 005. ")
     assert found["cut"].startswith("1 trial cut by the budget: Trial 004. ")
     assert "t1 0.8 is the lowest of [0.8, 1]; try 0.7" in found["edges"]
     assert found["ties"].startswith("1 trial tied with the first: Trial 001: not told apart from the first, trial 000.")
-    assert "epochs of the search: 12.0, not 30.0 to 40.0" in found["plan-missed"]
+    assert "epochs of the search: 15.0, not 30.0 to 40.0" in found["plan-missed"]
 
 
 class Page(HTMLParser):

@@ -94,7 +94,7 @@ def test_other_epochs_are_no_rungs(tmp_path: Path) -> None:
 
 def test_a_diverged_trial_is_stopped_and_never_ranked(tmp_path: Path) -> None:
     table = RungTable.open(tmp_path / "rungs.json", "val_loss", (2,))
-    scheduler = Asha(table, Store(SearchFolder(tmp_path)))
+    scheduler = Asha(table, Store(SearchFolder(tmp_path)), never)
     nan = float("nan")
     row = {"epoch": 2, "diverged": True, "val_loss": nan}
     assert scheduler.on_trial_result(None, _FakeTrial(0), row) == TrialScheduler.STOP
@@ -103,11 +103,32 @@ def test_a_diverged_trial_is_stopped_and_never_ranked(tmp_path: Path) -> None:
     assert scheduler.on_trial_result(None, _FakeTrial(1), good) == TrialScheduler.CONTINUE
 
 
+def never(trial: int, epoch: int) -> bool:
+    return False
+
+
+def test_a_trial_that_is_too_slow_was_judged_like_any_other(tmp_path: Path) -> None:
+    table = RungTable.open(tmp_path / "rungs.json", "val_loss", (2, 6))
+    asked: list[tuple[int, int]] = []
+
+    def at_once(trial: int, epoch: int) -> bool:
+        asked.append((trial, epoch))
+        return trial == 0
+
+    scheduler = Asha(table, Store(SearchFolder(tmp_path)), at_once)
+    for number, loss, decision in ((0, 0.3, "STOP"), (1, 0.2, "CONTINUE"), (2, 0.9, "STOP")):
+        row = {"epoch": 2, "diverged": False, "val_loss": loss}
+        assert scheduler.on_trial_result(None, _FakeTrial(number), row) == getattr(TrialScheduler, decision)
+    assert table.values == {2: {0: 0.3, 1: 0.2, 2: 0.9}}
+    assert table.stopped == {2: 2}, "who has lost there is stopped, not slow"
+    assert asked == [(0, 2), (1, 2)]
+
+
 def test_a_crashed_attempt_is_withdrawn_until_it_is_trained_on(tmp_path: Path) -> None:
     """Ray tells a scheduler of every failed attempt; the next one resumes after the rungs that it had passed."""
     search = SearchFolder(tmp_path)
     table = RungTable.open(search.rungs, "val_loss", (2, 6))
-    scheduler = Asha(table, Store(search))
+    scheduler = Asha(table, Store(search), never)
     rows = [{"epoch": epoch, "diverged": False, "val_loss": 1 / epoch} for epoch in range(1, 9)]
     for row in rows:
         assert scheduler.on_trial_result(None, _FakeTrial(0), row) == TrialScheduler.CONTINUE

@@ -259,6 +259,35 @@ def test_a_trial_too_costly_for_what_is_left_does_not_end_the_search(
     assert spending.afforded(promoted(plan, 0, 2, 1)) == promoted(plan, 0, 1), "30 s are left, and 10 s of tolerance"
 
 
+def test_who_can_be_promoted_no_more_is_cut_if_another_can(
+    stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of 300 s, fold 1 of trial 0 takes 6 x 30 s, and that of trial 1 6 x 5 s."""
+    plan = replace(plan_with(stripes, tmp_path / "OUT", "--time-budget", "300s"), quiet=False)
+    spending, clock = by_a_clock(monkeypatch, plan, slots=1, imports_s=0.0)
+    clock.now += 90.0
+    for epoch in (1, 2, 3):
+        report(plan, spending, 0, epoch, value=0.1, seconds=30.0)
+    clock.now += 40.0
+    assert not spending.too_slow(0, 3), "nobody else is there"
+    report(plan, spending, 1, 1, seconds=5.0)
+    assert not spending.too_slow(0, 2), "its pace is not known yet"
+    assert not spending.too_slow(1, 3), "it fits"
+    assert not spending.stop_all(), "170 s are left, and who leads takes 270"
+    assert spending.too_slow(0, 3)
+    report(plan, spending, 0, 3, value=0.1, seconds=30.0)
+    assert [each.member.stored for each in spending._first] == [1]
+    assert load_trial(plan.search, 0).status == "slow"
+    again = Spending(plan, Resources(Slots(1, 1, 0.0)))
+    again.open_search()
+    assert [each.member.stored for each in again._first] == [1], "the next driver knows"
+    again.close_search()
+    assert "too slow for what is left of the time budget: trial 000 after 3 epochs" in capsys.readouterr().out
+    more = Spending(replace(plan, budget=Budget(900.0)), Resources(Slots(1, 1, 0.0)))
+    more.open_search()
+    assert load_trial(plan.search, 0).status == "unfinished", "a greater budget goes on with it"
+
+
 def test_who_leads_too_late_for_an_epoch_budget_leaves_the_promotion_as_it_was(
     stripes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,23 +17,23 @@ RECIPE = Recipe(backbone="test_resnet", image_size=32, batch_size=8, learning_ra
 
 @pytest.fixture
 def search(tmp_path: Path) -> SearchFolder:
-    """Trial 0 went to its end, 1 was stopped and then promoted, 2 was cut, 3 diverged, 4 has not begun."""
+    """Trial 0 went to its end, 1 was stopped and then promoted, 2 was cut, 3 diverged, 4 has not begun, 5 was slow."""
     found = SearchFolder(tmp_path)
-    for number, epochs in enumerate((4, 4, 3, 2, 0)):
+    for number, epochs in enumerate((4, 4, 3, 2, 0, 3)):
         save_json(found.trial(number).recipe, RECIPE.to_dict())
         rows = [{"epoch": e, "val_loss": 1 / e, "diverged": number == 3 and e == 2} for e in range(1, epochs + 1)]
         if rows:
             write_whole(found.trial(number).fold(0).metrics, pd.DataFrame(rows).to_csv(index=False))
     save_json(found.rungs, {"stopped": {"1": 2}})
-    save_json(found.spending, {"cut": {"2": 3}})
+    save_json(found.spending, {"cut": {"2": 3}, "slow": {"5": 3}})
     return found
 
 
 def test_each_is_as_the_search_left_it(search: SearchFolder) -> None:
     trials = load_trials(search)
     ends = [(trial.status, trial.epoch) for trial in trials]
-    assert ends == [("finished", 4), ("stopped", 2), ("cut", 3), ("diverged", 2), ("unfinished", 0)]
-    assert [trial.judged for trial in trials] == [True, True, True, False, False]
+    assert ends == [("finished", 4), ("stopped", 2), ("cut", 3), ("diverged", 2), ("unfinished", 0), ("slow", 3)]
+    assert [trial.judged for trial in trials] == [True, True, True, False, False, False]
     assert trials[1].last("val_loss") == 1 / 2
     alone = load_trial(search, 1)
     assert (alone.status, alone.epoch) == ("stopped", 2)
@@ -50,5 +50,5 @@ def test_what_grows_with_the_search_is_read_once_for_all_trials(
         return load_object(path, *keys)
 
     monkeypatch.setattr(module, "load_object", counted)
-    assert len(load_trials(search)) == 5
-    assert [read.count(name) for name in ("recipe.json", "rungs.json", "spending.json")] == [5, 1, 1]
+    assert len(load_trials(search)) == 6
+    assert [read.count(name) for name in ("recipe.json", "rungs.json", "spending.json")] == [6, 1, 1]
