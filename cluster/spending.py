@@ -162,18 +162,17 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         """Whether a running trial is cut here, since it can be promoted no more: its folds would take longer than the
         time that is left, and those of another would not. Asked before its report is counted.
 
-        Its pace is known by then, and the report of its last epoch ends it anyway. A diagonal wants one fold of it.
+        Not before its pace is known; nor where machines are still to come, or where a diagonal wants one fold of it.
         """
-        budget_s = self._plan.budget.seconds
-        if budget_s is None or self._plan.promotion.replaces or not _PACED <= epoch < self._plan.epochs:
+        plan, budget_s = self._plan, self._plan.budget.seconds
+        paced = _PACED <= epoch < plan.epochs
+        if budget_s is None or not paced or plan.promotion.replaces or self._slots.can_grow:
             return False
         left_s = self._left_s() + TOLERANCE * budget_s
-        if self._has_room(Member.of(number, self._plan.folds.count), left_s):
+        if self._has_room(Member.of(number, plan.folds.count), left_s):
             return False
-        others = [each for each in self._standings.values() if each.number != number]
-        if not any(
-            self._has_room(each, left_s) for each in self._plan.promotion.members(ranked(others), self._backbones)
-        ):
+        others = ranked([each for each in self._standings.values() if each.number != number])
+        if not any(self._has_room(each, left_s) for each in plan.promotion.members(others, self._backbones)):
             return False
         self._slow[str(number)], self._slow_for = epoch, self._plan.budget
         self._standings.pop(number, None)

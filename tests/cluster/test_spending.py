@@ -274,6 +274,9 @@ def test_who_can_be_promoted_no_more_is_cut_if_another_can(
     assert not spending.too_slow(0, 2), "its pace is not known yet"
     assert not spending.too_slow(1, 3), "it fits"
     assert not spending.stop_all(), "170 s are left, and who leads takes 270"
+    with monkeypatch.context() as patch:
+        patch.setattr(spending, "_slots", replace(spending._slots, can_grow=True))
+        assert not spending.too_slow(0, 3), "machines are still to come"
     assert spending.too_slow(0, 3)
     report(plan, spending, 0, 3, value=0.1, seconds=30.0)
     assert [each.member.stored for each in spending._first] == [1]
