@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from ray import tune
+from ray.exceptions import OutOfMemoryError
 from ray.tune import FailureConfig, PlacementGroupFactory, RunConfig, TuneConfig
 from ray.tune.experiment import Trial as RayTrial
 from ray.tune.stopper import CombinedStopper
@@ -13,7 +14,7 @@ from ray.tune.stopper import CombinedStopper
 from cluster.asha import Asha, Report, RungTable
 from cluster.board.board import Board
 from cluster.errors import SearchFailed
-from cluster.failures import SAME_CAUSE, Failures
+from cluster.failures import SAME_CAUSE, Attempts, Failures
 from cluster.housekeeping import Housekeeping
 from cluster.plan import Plan
 from cluster.preview import write_forecast
@@ -41,10 +42,13 @@ def search(plan: Plan, slots: Resources, spending: Spending) -> list[Trial]:
     if not spending.over:
         for number in plan.search.trial_numbers():
             plan.search.trial(number).error.unlink(missing_ok=True)
-    proposals = Proposals(plan, slots)
-    failures, board = Failures(plan.search, proposals), Board(plan)
-    if not spending.over:
-        _tune(plan, slots, table, proposals, failures, spending, board)
+    board, attempts = Board(plan), Attempts()
+    while True:
+        proposals = Proposals(plan, slots)
+        failures = Failures(plan.search, proposals)
+        if spending.over or _tune(plan, slots, table, proposals, failures, spending, board):
+            break
+        _check_memory(plan, attempts)
     spending.close_search()
     board.close()
     trials = load_trials(plan.search)
@@ -80,7 +84,8 @@ def _tune(
     failures: Failures,
     spending: Spending,
     board: Board,
-) -> None:
+) -> bool:
+    """Whether it ended: where a machine's memory is full, Ray ends a trial, and Ray Tune all of them with it."""
     trainable = tune.with_parameters(
         run_trial,
         data=plan.place,
@@ -110,8 +115,24 @@ def _tune(
     )
     try:
         tuner.fit()
+    except RuntimeError as error:
+        if not isinstance(error.__cause__, OutOfMemoryError):
+            raise
+        return False
     finally:
         progress.close()
+    return True
+
+
+def _check_memory(plan: Plan, attempts: Attempts) -> None:
+    """The trials go on from their checkpoints, unless that is no use."""
+    attempts.reached("search", sum(trial.epoch for trial in load_trials(plan.search)))
+    if not attempts.another("search", node_died=False):
+        raise SearchFailed(
+            "The memory of a machine is full again and again, before an epoch ends. Go on with fewer trials at once\n"
+            f"(--concurrent N), or smaller ones, and:\n  {plan.command} --resume"
+        )
+    print("note: the memory of a machine was full, and Ray ended a trial there; all go on from their checkpoints")
 
 
 def _place(config: dict[str, Any]) -> PlacementGroupFactory:

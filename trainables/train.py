@@ -42,6 +42,7 @@ from trainables.data.place import DataPlace
 from trainables.data.skipped import Skipped, load_skipped
 from trainables.epoch import EpochInput, Training, train_epoch
 from trainables.files import load_json, save_array, save_json, write_whole
+from trainables.freed_memory import give_back
 from trainables.last_epochs import last_answer, lost_nets, renew_statistics, stir_in
 from trainables.layout import FoldFolder, SearchFolder
 from trainables.memory import keep_to_share
@@ -117,6 +118,7 @@ def train(
             if curves:
                 _save(training, recipe, folder)
                 curves.add(row)
+            give_back()
             yield row
     finally:
         training.coming = None
