@@ -112,8 +112,9 @@ def ranked(standings: Sequence[Standing]) -> dict[int, int]:
 
 
 def _far(here: Standing, standings: Sequence[Standing]) -> int:
-    ahead_of = [other.epoch for other in standings if here.cut and here.good > other.good]
-    return max([here.epoch, *ahead_of])
+    if not here.cut:  # nearly all: this is asked after every report
+        return here.epoch
+    return max([here.epoch, *(other.epoch for other in standings if here.good > other.good)])
 
 
 def ruled_out(pred_probs: Mapping[_T, Probs], labels: Labels, metric: str) -> list[_T]:

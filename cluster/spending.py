@@ -174,7 +174,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         others = ranked([each for each in self._standings.values() if each.number != number])
         if not any(self._has_room(each, left_s) for each in plan.promotion.members(others, self._backbones)):
             return False
-        self._slow[str(number)], self._slow_for = epoch, self._plan.budget
+        self._slow[str(number)], self._slow_for = epoch, plan.budget
         self._standings.pop(number, None)
         self._save()
         return True

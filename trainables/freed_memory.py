@@ -1,7 +1,7 @@
 """What a training has freed goes back to the system now and then.
 
-Workers keep what they freed, for the next step (docs/input.md). But every trial of a worker has a thread of its own,
-and the C library a heap for each thread: what one trial kept is of no use to the next.
+Workers keep what they freed, for the next step. Over many trials that adds up (docs/input.md): each has a thread of its
+own, and the C library several heaps.
 """
 
 from __future__ import annotations
