@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import optuna
@@ -17,6 +19,9 @@ from search_spaces import Recipe
 from trainables.files import save_json
 from trainables.trial import Trial, load_recipe, load_trial, load_trials
 
+_DRAWS = 200
+"""Recipes in a row that are passed over before it is taken that there is room for none."""
+
 
 class Proposals(Searcher):  # type: ignore[misc]
     """Hands Ray Tune the numbers of trials with what each gets of a machine, each once its recipe is on disk.
@@ -25,10 +30,13 @@ class Proposals(Searcher):  # type: ignore[misc]
     are begun. All that this object knows is in the trials' folders: a resumed search makes a new one.
     """
 
-    def __init__(self, plan: Plan, resources: Resources) -> None:
+    def __init__(
+        self, plan: Plan, resources: Resources, has_room_for: Callable[[int, Recipe], bool] = lambda *_: True
+    ) -> None:
+        """`has_room_for(trial, recipe)`: whether it could be promoted; if not, it is passed over."""
         super().__init__()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._plan, self._resources = plan, resources
+        self._plan, self._resources, self._has_room_for = plan, resources, has_room_for
         trials = load_trials(plan.search)
         self._waiting = [trial.number for trial in trials if trial.status == "unfinished"]
         self._ended = {trial.number: trial for trial in trials if trial.status != "unfinished"}
@@ -38,7 +46,7 @@ class Proposals(Searcher):  # type: ignore[misc]
         self._slots: dict[int, Slots] = {}
         self._stream = plan.space.stream(plan.seed)
         self._keys = {self._key(trial.recipe) for trial in trials}
-        self._exhausted = False
+        self._exhausted = self._passed_over = False
         self.finished = False
         """Whether no further trial is wanted; False after an interruption."""
 
@@ -50,6 +58,11 @@ class Proposals(Searcher):  # type: ignore[misc]
     def ended(self) -> list[Trial]:
         """The trials that have ended, as they were then."""
         return list(self._ended.values())
+
+    @property
+    def out_of_room(self) -> bool:
+        """Whether no further trial is wanted because there is no room for any."""
+        return self.finished and self._exhausted and self._passed_over
 
     def suggest(self, trial_id: str) -> dict[str, float] | str | None:
         """Ray asks for a trial: its number; None to be asked again once one has ended; or that there are no more.
@@ -109,13 +122,18 @@ class Proposals(Searcher):  # type: ignore[misc]
         return number
 
     def _recipe(self, number: int) -> Recipe | None:
-        """Of a trial that is not begun; None where the space has no further one."""
+        """Of a trial that is not begun; None where the space has no further one, or none that there is room for."""
         plan = self._plan
         if plan.searcher == TPE and number >= tpe.FIRST_AT_RANDOM:
             recipe = tpe.suggested(plan.space, plan.seed, number, self._known(), plan.metric)
-            if recipe is not None:
+            if recipe is not None and self._has_room_for(number, recipe):
                 return recipe
-        return next((recipe for recipe in self._stream if self._key(recipe) not in self._keys), None)
+        further = (recipe for recipe in self._stream if self._key(recipe) not in self._keys)
+        for recipe in islice(further, _DRAWS):
+            if self._has_room_for(number, recipe):
+                return recipe
+            self._passed_over = True
+        return None
 
     def _key(self, recipe: Recipe) -> str:
         """Equal for trials that need not both be run; a grid has what was asked for."""

@@ -13,7 +13,8 @@ import psutil
 from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial as RayTrial
 
-from cluster.budget import TOLERANCE, Budget, Pace, Pipeline, Remaining, closing_s, comparing, epochs_to_come, pace_of
+from cluster.budget import TOLERANCE, Budget, Remaining, closing_s, epochs_to_come
+from cluster.costs import PACED, Costs
 from cluster.plan import Plan
 from cluster.promotion import Standing, ranked
 from cluster.resources import Resources
@@ -21,13 +22,9 @@ from search_spaces.recipe import Recipe
 from trainables.files import load_array, load_json, save_json
 from trainables.member import Member
 from trainables.scores import goodness, score
-from trainables.throughput import answer_views
 from trainables.trial import load_epochs, load_recipe, load_trial, load_trials
 
 _SAVE_EVERY_S = 1.0
-
-_PACED = 3
-"""Epochs from which a trial's pace is known: the first one warms a worker up, and the next may be a rung."""
 
 
 class Spending(Callback, Stopper):  # type: ignore[misc]
@@ -45,7 +42,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         self._cut: dict[str, int] = stored.get("cut", {})
         self._slow: dict[str, int] = stored.get("slow", {})
         self._slow_for = Budget(**stored["slow_for"]) if stored.get("slow_for") else None
-        self._start_s, self._turnover_s = float(stored.get("start_s", 0.0)), float(stored.get("turnover_s", 0.0))
+        self._costs = Costs(plan, slots, float(stored.get("start_s", 0.0)), float(stored.get("turnover_s", 0.0)))
         self._started = psutil.Process().create_time()
         self._saved = 0.0
         self._standings: dict[int, Standing] = {}
@@ -54,11 +51,9 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         self._ready: dict[int, float] = {}
         self._turnovers: list[float] = []
         self._running: set[int] = set()
-        self._most_running = 1
         self._counted: dict[int, int] = {}
         self._first: list[Remaining] = []
         self._expected: list[Remaining] = []
-        self._at_once: dict[int, int] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray Tune pickles its callbacks beside the experiment; nothing of this one is wanted there."""
@@ -122,9 +117,9 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
             promoted = self._within_epochs(promoted, self._plan.budget.epochs)
         if self._plan.budget.seconds is None:
             return list(promoted)
-        remaining = [self._remaining(member) for member in promoted]
+        remaining = [self._costs.remaining(member) for member in promoted]
         left_s = self._left_s() + TOLERANCE * self._plan.budget.seconds
-        taken = self._pipeline(remaining).affordable(remaining, left_s)
+        taken = self._costs.pipeline(remaining).affordable(remaining, left_s)
         for member in promoted:
             if member not in taken:
                 print(f"note: trial {member} is not promoted: its folds would take longer than the time budget")
@@ -138,7 +133,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         left, taken = max(0, budget - self._trained_epochs()), list[Member]()
         whole = [member for member in self._plan.promoted_before() if self._is_whole(member)]
         for member in dict.fromkeys([*promoted, *whole]):
-            epochs = self._remaining(member).epochs
+            epochs = self._costs.remaining(member).epochs
             if epochs <= left and len(taken) < len(promoted):
                 taken.append(member)
                 left -= epochs
@@ -162,41 +157,58 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         """Whether a running trial is cut here, since it can be promoted no more: its folds would take longer than the
         time that is left, and those of another would not. Asked before its report is counted.
 
-        Not before its pace is known; nor where machines are still to come, or where a diagonal wants one fold of it.
+        Not before its pace is known.
         """
-        plan, budget_s = self._plan, self._plan.budget.seconds
-        paced = _PACED <= epoch < plan.epochs
-        if budget_s is None or not paced or plan.promotion.replaces or self._slots.can_grow:
+        plan, left_s = self._plan, self._room_s()
+        if left_s is None or not PACED <= epoch < plan.epochs:
             return False
-        left_s = self._left_s() + TOLERANCE * budget_s
-        if self._has_room(Member.of(number, plan.folds.count), left_s):
+        if self._costs.finishing_s(Member.of(number, plan.folds.count)) <= left_s:
             return False
         others = ranked([each for each in self._standings.values() if each.number != number])
-        if not any(self._has_room(each, left_s) for each in plan.promotion.members(others, self._backbones)):
+        members = plan.promotion.members(others, self._backbones)
+        if not any(self._costs.finishing_s(each) <= left_s for each in members):
             return False
         self._slow[str(number)], self._slow_for = epoch, plan.budget
         self._standings.pop(number, None)
         self._save()
         return True
 
-    def _has_room(self, member: Member, left_s: float) -> bool:
-        remaining = [self._remaining(member)]
-        return self._pipeline(remaining).finishing_s(remaining) <= left_s
+    def has_room_for(self, number: int, recipe: Recipe) -> bool:
+        """Whether a trial that is still to begin could be promoted in the time that is left, as far as is known."""
+        left_s = self._room_s()
+        return left_s is None or not self._first or self._costs.promoting_s(number, recipe) <= left_s
+
+    def end_for_lack_of_room(self) -> None:
+        """There is no room for any further recipe: the search has ended for its budget."""
+        self._ended_for = self._plan.budget
+        self._save()
+        if not self._plan.quiet:
+            print("note: no further trial could be promoted in what is left of the time budget")
+
+    def _room_s(self) -> float | None:
+        """Seconds in which a trial must be finished, or None where nobody is too slow.
+
+        That is without a time budget, where machines are still to come, and where a diagonal wants one fold of each.
+        """
+        budget_s = self._plan.budget.seconds
+        if budget_s is None or self._plan.promotion.replaces or self._slots.can_grow:
+            return None
+        return self._left_s() + TOLERANCE * budget_s
 
     def training_must_end(self, promoted: Sequence[Member]) -> bool:
         """Whether what is left of the time is wanted for predicting with what is trained, and for the report."""
         if self._plan.budget.seconds is None:
             return False
         trained = (0.0,) * self._plan.folds.count
-        predicting = [replace(self._remaining(member), training_s=trained, epochs=0) for member in promoted]
-        return self._left_s() < self._pipeline(predicting).finishing_s(predicting) - self._start_s
+        predicting = [replace(self._costs.remaining(member), training_s=trained, epochs=0) for member in promoted]
+        return self._left_s() < self._costs.pipeline(predicting).finishing_s(predicting) - self._costs.start_s
 
     # Ray Tune's side.
 
     def on_trial_start(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
         self._ready[trial.config["trial"]] = time.monotonic()
         self._running.add(trial.config["trial"])
-        self._most_running = max(self._most_running, len(self._running))
+        self._costs.most_running = max(self._costs.most_running, len(self._running))
 
     def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
         self._running.discard(trial.config["trial"])
@@ -241,11 +253,11 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         """How long a worker took to begin, besides the epoch itself."""
         now = time.monotonic()
         ready = self._ready.pop(number, None)
-        if not self._start_s:
-            self._start_s = max(0.0, now - self._began - seconds)
+        if not self._costs.start_s:
+            self._costs.start_s = max(0.0, now - self._began - seconds)
         elif ready is not None:
             self._turnovers.append(max(0.0, now - ready - seconds))
-            self._turnover_s = median(self._turnovers)
+            self._costs.turnover_s = median(self._turnovers)
 
     def _stands(self, number: int, epoch: int, value: float) -> None:
         self._standings[number] = Standing(number, epoch, goodness(self._plan.metric, value))
@@ -264,7 +276,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         coming = {n: furthest if n in self._running else reached[n] for n in order}
         coming |= {n: epoch for n, epoch in reached.items() if n not in coming}
         expected = self._plan.promotion.members(coming, self._backbones)
-        remaining = {member: self._remaining(member) for member in dict.fromkeys([*first, *expected])}
+        remaining = {member: self._costs.remaining(member) for member in dict.fromkeys([*first, *expected])}
         self._first, self._expected = ([remaining[member] for member in each] for each in (first, expected))
 
     def _with_challengers(self, first: Sequence[int]) -> list[int]:
@@ -290,16 +302,6 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         """Of a trial with these values, one an epoch, when it was at the same epoch."""
         return here.epoch <= len(values) and here.good > goodness(self._plan.metric, values[here.epoch - 1])
 
-    def _pipeline(self, members: Sequence[Remaining]) -> Pipeline:
-        """As many at once as could run of the one that takes most; where machines are still to come, as many as ran."""
-        trials = {number for each in members for number in each.member.trials}
-        slots = min((self._at_once[number] for number in trials), default=self._slots.of_folds.concurrent)
-        if self._slots.can_grow:
-            slots = min(slots, max(1, self._most_running // self._plan.wishes.gpus_per_fold))
-        plan = self._plan
-        blends = comparing(plan.imports_s, plan.folds.count, len(plan.folds.validated) * len(plan.data.classes))
-        return Pipeline(slots, plan.stages, self._start_s, self._turnover_s, blends)
-
     def _reached(self) -> bool:
         budget, slots = self._plan.budget, min(self._slots.concurrent, max(1, len(self._running)))
         if not self._first:  # nothing to promote yet, and maybe never: where all diverge, the budget itself is the end
@@ -308,8 +310,8 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
             )
         if budget.seconds is not None:
             left_s = self._left_s()
-            kept = self._pipeline(self._expected).within(self._expected, left_s, budget.seconds)
-            if left_s <= (self._pipeline(kept).to_come_s(kept) if self._is_warm() else 0):
+            kept = self._costs.pipeline(self._expected).within(self._expected, left_s, budget.seconds)
+            if left_s <= (self._costs.pipeline(kept).to_come_s(kept) if self._is_warm() else 0):
                 return True
         of_a_member = self._plan.folds.count * self._plan.epochs
         to_come = epochs_to_come(self._first, self._plan.promotion.count, of_a_member)
@@ -323,36 +325,14 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         assert self._plan.budget.seconds is not None
         return self._plan.budget.seconds - self.seconds() - closing_s(self._plan.imports_s)
 
-    def _remaining(self, member: Member) -> Remaining:
-        """What a member still has to do, at the pace of its trials' rows on fold 0."""
-        plan = self._plan
-        recipes = {number: load_recipe(plan.search.trial(number)) for number in member.by_trial}
-        paces = {number: self._pace(number, recipe) for number, recipe in recipes.items()}
-        training_s, prediction_s, epochs = [], [], 0
-        for number, fold in member.pairs:
-            folder, recipe, pace = plan.search.trial(number).fold(fold), recipes[number], paces[number]
-            left = range(len(load_epochs(folder)) + 1, recipe.epochs + 1)
-            answer_s = pace.view_s * answer_views(recipe, *map(len, plan.folds.split(0)))
-            training_s.append(pace.training_s(left, plan.scored_epochs) + answer_s * bool(left))
-            epochs += len(left)
-            if not folder.test_probs.exists():
-                views = recipe.tta_count * len(recipe.answering_epochs)
-                prediction_s.append(len(plan.data.test_ids) * views * pace.view_s)
-        return Remaining(member, tuple(training_s), epochs, tuple(prediction_s))
-
-    def _pace(self, number: int, recipe: Recipe) -> Pace:
-        self._at_once[number] = self._slots.of_folds.of(recipe).concurrent
-        rows = load_epochs(self._plan.search.trial(number).fold(0)).to_dict("records")
-        return pace_of(rows, self._plan.scored_epochs, len(self._plan.folds.split(0)[1]), recipe.tta_count)
-
     def _save(self) -> None:
         self._saved = time.monotonic()
         save_json(
             self._plan.search.spending,
             {
                 "seconds": self.seconds(),
-                "start_s": self._start_s,
-                "turnover_s": self._turnover_s,
+                "start_s": self._costs.start_s,
+                "turnover_s": self._costs.turnover_s,
                 "ended_for": asdict(self._ended_for) if self._ended_for else None,
                 "cut": self._cut,
                 "slow": self._slow,

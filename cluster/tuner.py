@@ -44,11 +44,13 @@ def search(plan: Plan, slots: Resources, spending: Spending) -> list[Trial]:
             plan.search.trial(number).error.unlink(missing_ok=True)
     board, attempts = Board(plan), Attempts()
     while True:
-        proposals = Proposals(plan, slots)
+        proposals = Proposals(plan, slots, spending.has_room_for)
         failures = Failures(plan.search, proposals)
         if spending.over or _tune(plan, slots, table, proposals, failures, spending, board):
             break
         _check_memory(plan, attempts)
+    if proposals.out_of_room:
+        spending.end_for_lack_of_room()
     spending.close_search()
     board.close()
     trials = load_trials(plan.search)

@@ -24,7 +24,7 @@ from search_spaces import Recipe, Space, load_space, space_names
 from search_spaces.ranges import Chance
 from trainables.files import save_json, write_whole
 from trainables.layout import SearchFolder
-from trainables.trial import Trial
+from trainables.trial import Trial, load_recipe
 
 METRIC = "val_robust_loss"
 ALL_ALIKE = Resources(Slots(2, 1, 0.0))
@@ -100,6 +100,30 @@ def test_no_more_than_twice_as_many_are_begun(plan: Plan) -> None:
         trained(plan.search, number, [float("nan")])
         proposals.on_trial_complete(str(number))
     assert next_of(proposals, "more") == "FINISHED"
+
+
+def test_recipes_without_room_are_passed_over_until_there_is_room_for_none(plan: Plan) -> None:
+    """Room is for small batches only, and then for none; who runs is waited for, and a new driver draws them again."""
+    room = {"batch_size": 32}
+    drawn = plan.space.recipes(40, plan.seed)
+    small = [recipe for recipe in drawn if recipe.batch_size <= room["batch_size"]]
+    assert 4 <= len(small) < len(drawn)
+    proposals = Proposals(plan, ALL_ALIKE, lambda _, recipe: recipe.batch_size <= room["batch_size"])
+    for number in range(2):
+        assert next_of(proposals, str(number)) == number
+        assert load_recipe(plan.search.trial(number)) == small[number]
+    room["batch_size"] = 0
+    trained(plan.search, 0, [0.3, 0.2, 0.1])
+    proposals.on_trial_complete("0")
+    assert next_of(proposals, "more") is None
+    assert not proposals.out_of_room, "trial 1 may have to be replaced"
+    trained(plan.search, 1, [0.3, 0.2, 0.1])
+    proposals.on_trial_complete("1")
+    assert next_of(proposals, "more") == "FINISHED"
+    assert proposals.out_of_room
+    again = Proposals(plan, ALL_ALIKE)
+    assert next_of(again, "2") == 2
+    assert load_recipe(plan.search.trial(2)) == next(r for r in drawn if r not in small[:2])
 
 
 @pytest.mark.parametrize("searcher", ["random", "tpe"])

@@ -291,6 +291,37 @@ def test_who_can_be_promoted_no_more_is_cut_if_another_can(
     assert load_trial(plan.search, 0).status == "unfinished", "a greater budget goes on with it"
 
 
+def test_a_recipe_as_slow_as_one_that_has_no_room_is_not_begun(
+    stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both folds of another trial like trial 0 take 12 x 20 s, one after the other."""
+    plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "500s")
+    spending, clock = by_a_clock(monkeypatch, plan, slots=1, imports_s=0.0)
+    alike, *_ = plan.space.recipes(1, 0)
+    unlike = replace(alike, image_size=2 * alike.image_size)
+    assert spending.has_room_for(1, alike), "nothing is known"
+    for epoch in (1, 2, 3):
+        clock.now += 20.0
+        assert not spending.too_slow(0, epoch)
+        report(plan, spending, 0, epoch, seconds=20.0)
+    clock.now += 190.0
+    assert spending.has_room_for(1, alike), "250 s are left"
+    clock.now += 30.0
+    assert not spending.has_room_for(1, alike), "220 s are left, and 12.5 s of tolerance"
+    assert spending.has_room_for(1, unlike)
+    with monkeypatch.context() as patch:
+        patch.setattr(spending, "_slots", replace(spending._slots, can_grow=True))
+        assert spending.has_room_for(1, alike), "machines are still to come"
+    assert not spending.over
+    spending.end_for_lack_of_room()
+    again = Spending(plan, Resources(Slots(1, 1, 0.0)))
+    again.open_search()
+    assert again.over, "a resume with the same budget begins nothing"
+    more = Spending(replace(plan, budget=Budget(900.0)), Resources(Slots(1, 1, 0.0)))
+    more.open_search()
+    assert not more.over
+
+
 def test_who_leads_too_late_for_an_epoch_budget_leaves_the_promotion_as_it_was(
     stripes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

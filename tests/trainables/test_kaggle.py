@@ -1,4 +1,4 @@
-"""The Kaggle layout: what is read, listed at once, left out. Each way to be bad is in tests/test_bad_input.py."""
+"""The Kaggle layout: what is read, listed at once, left out. Each way to be bad is in tests/bad_input/."""
 
 from pathlib import Path
 
