@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cluster.budget import Pace, Pipeline, Remaining, comparing, pace_of
 from cluster.plan import Plan
@@ -27,8 +27,20 @@ class _Fold:
     """0 where the test predictions are there."""
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """How recipes that cost alike trained at best, so that a stalled epoch bars nobody."""
+
+    pace: Pace
+    """With epochs that are not scored."""
+    at_once: int
+
+    def faster(self, other: _Kind) -> _Kind:
+        return min(self, other, key=lambda kind: kind.pace.epoch_s)
+
+
 class Costs:
-    """A trial is as fast as its own epochs on fold 0 were, and one that is still to begin as the last one like it."""
+    """A trial is as fast as its own epochs on fold 0 were, one that is still to begin as the fastest one like it."""
 
     def __init__(self, plan: Plan, slots: Resources, start_s: float, turnover_s: float) -> None:
         self._plan, self._slots = plan, slots
@@ -37,7 +49,7 @@ class Costs:
         self.most_running = 1
         """Trials that ran side by side at most."""
         self._at_once: dict[int, int] = {}
-        self._paces: dict[Key, Pace] = {}
+        self._kinds: dict[Key, _Kind] = {}
 
     def remaining(self, member: Member) -> Remaining:
         """Of a member whose trials have reported an epoch each."""
@@ -55,13 +67,17 @@ class Costs:
         """Seconds until it is promoted, alone, and has predicted."""
         return self._alone_s(self.remaining(member))
 
+    def learn(self, number: int) -> None:
+        """Of a trial that has trained `PACED` epochs, for those like it."""
+        self._pace(number, load_recipe(self._plan.search.trial(number)))
+
     def promoting_s(self, number: int, recipe: Recipe) -> float:
-        """The same of a trial that is still to begin; 0 where nothing like it has a pace yet."""
-        pace = self._paces.get(cost_key(recipe))
-        if pace is None:
+        """What `finishing_s` would be of a trial that is still to begin; 0 where none like it has a pace yet."""
+        kind = self._kinds.get(_kind_key(recipe))
+        if kind is None:
             return 0.0
-        self._at_once[number] = self._slots.of_folds.of(recipe).concurrent
-        fold = self._fold(recipe, pace, done=0, predicted=False)
+        self._at_once[number] = kind.at_once
+        fold = self._fold(recipe, self._scoring(kind.pace, recipe.tta_count), done=0, predicted=False)
         count = self._plan.folds.count
         return self._alone_s(_together(Member.of(number, count), [fold] * count))
 
@@ -93,10 +109,25 @@ class Costs:
     def _pace(self, number: int, recipe: Recipe) -> Pace:
         self._at_once[number] = self._slots.of_folds.of(recipe).concurrent
         rows = load_epochs(self._plan.search.trial(number).fold(0)).to_dict("records")
-        pace = pace_of(rows, self._plan.scored_epochs, len(self._plan.folds.split(0)[1]), recipe.tta_count)
+        pace = pace_of(rows, self._plan.scored_epochs, self._validated, recipe.tta_count)
         if len(rows) >= PACED:
-            self._paces[cost_key(recipe)] = pace
+            here = _Kind(self._scoring(pace, -recipe.tta_count), self._at_once[number])
+            self._kinds[_kind_key(recipe)] = here.faster(self._kinds.get(_kind_key(recipe), here))
         return pace
+
+    @property
+    def _validated(self) -> int:
+        """Images, after an epoch on fold 0."""
+        return len(self._plan.folds.split(0)[1])
+
+    def _scoring(self, pace: Pace, views: int) -> Pace:
+        """With so many views more, or fewer, of each image after an epoch; at all TTA counts all take the same."""
+        return replace(pace, epoch_s=pace.epoch_s + views * self._validated * pace.view_s)
+
+
+def _kind_key(recipe: Recipe) -> Key:
+    """Equal where epochs cost the same but for their scores and for chance."""
+    return (*cost_key(recipe), recipe.sources)
 
 
 def _together(member: Member, folds: Sequence[_Fold]) -> Remaining:

@@ -88,7 +88,8 @@ class Plan:
     accept_changed_code: bool
     space: Space
     recipes: Sequence[Recipe]
-    """Of the trials that are to be judged, in order; those that fail are replaced by further ones.
+    """Of the trials that are to be judged, in order; those that fail, or are too slow for a budget, are replaced by
+    further ones.
 
     Where a budget decides, the first of them: as many as there usually are, if the space has so many.
     """

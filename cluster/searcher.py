@@ -46,7 +46,9 @@ class Proposals(Searcher):  # type: ignore[misc]
         self._slots: dict[int, Slots] = {}
         self._stream = plan.space.stream(plan.seed)
         self._keys = {self._key(trial.recipe) for trial in trials}
-        self._exhausted = self._passed_over = False
+        self._exhausted = self._lacks_room = False
+        self._left_behind = self.passed_over = False
+        """Whether a recipe was passed over for lack of room: of this stream, and of any."""
         self.finished = False
         """Whether no further trial is wanted; False after an interruption."""
 
@@ -62,7 +64,7 @@ class Proposals(Searcher):  # type: ignore[misc]
     @property
     def out_of_room(self) -> bool:
         """Whether no further trial is wanted because there is no room for any."""
-        return self.finished and self._exhausted and self._passed_over
+        return self.finished and self._lacks_room
 
     def suggest(self, trial_id: str) -> dict[str, float] | str | None:
         """Ray asks for a trial: its number; None to be asked again once one has ended; or that there are no more.
@@ -84,6 +86,9 @@ class Proposals(Searcher):  # type: ignore[misc]
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         number = self._running.pop(trial_id)
         trial = load_trial(self._plan.search, number)
+        if self._lacks_room:  # there may be some now, and it may be for any that was passed over
+            self._lacks_room = self._left_behind = False
+            self._stream = self._plan.space.stream(self._plan.seed)
         self._ended[number] = replace(trial, status="failed") if error else trial
         self._judged += self._ended[number].judged
 
@@ -104,7 +109,7 @@ class Proposals(Searcher):  # type: ignore[misc]
         return self._slots[number]
 
     def _another(self) -> int | None:
-        if self._exhausted:
+        if self._exhausted or self._lacks_room:
             return None
         running, asked = {*self._running.values()}, self._plan.trials
         while self._next in self._ended or self._next in running:
@@ -114,7 +119,6 @@ class Proposals(Searcher):  # type: ignore[misc]
             return None
         recipe = self._recipe(number)
         if recipe is None:
-            self._exhausted = True
             return None
         self._keys.add(self._key(recipe))
         save_json(self._plan.search.trial(number).recipe, recipe.to_dict())
@@ -122,18 +126,27 @@ class Proposals(Searcher):  # type: ignore[misc]
         return number
 
     def _recipe(self, number: int) -> Recipe | None:
-        """Of a trial that is not begun; None where the space has no further one, or none that there is room for."""
+        """Of a trial that is not begun; None where the space has no further one, or none that there is room for.
+
+        Where a suggestion has no room chance takes its place.
+        """
         plan = self._plan
         if plan.searcher == TPE and number >= tpe.FIRST_AT_RANDOM:
             recipe = tpe.suggested(plan.space, plan.seed, number, self._known(), plan.metric)
-            if recipe is not None and self._has_room_for(number, recipe):
+            if recipe is not None and not self._passes_over(number, recipe):
                 return recipe
         further = (recipe for recipe in self._stream if self._key(recipe) not in self._keys)
         for recipe in islice(further, _DRAWS):
-            if self._has_room_for(number, recipe):
+            if not self._passes_over(number, recipe):
                 return recipe
-            self._passed_over = True
+        self._exhausted, self._lacks_room = not self._left_behind, self._left_behind
         return None
+
+    def _passes_over(self, number: int, recipe: Recipe) -> bool:
+        no_room = not self._has_room_for(number, recipe)
+        self._left_behind |= no_room
+        self.passed_over |= no_room
+        return no_room
 
     def _key(self, recipe: Recipe) -> str:
         """Equal for trials that need not both be run; a grid has what was asked for."""

@@ -87,6 +87,9 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
             if trial.epoch and trial.status not in ("slow", "diverged", "failed"):
                 self._stands(trial.number, trial.epoch, trial.last(self._plan.metric))
         self._counted = {trial.number: trial.epoch for trial in trials}
+        if self._plan.budget.seconds is not None:
+            for trial in (each for each in trials if each.epoch >= PACED):
+                self._costs.learn(trial.number)
         self._epochs = self._trained_epochs()
         self._began = time.monotonic()
         self._estimate()
@@ -178,12 +181,10 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         left_s = self._room_s()
         return left_s is None or not self._first or self._costs.promoting_s(number, recipe) <= left_s
 
-    def end_for_lack_of_room(self) -> None:
-        """There is no room for any further recipe: the search has ended for its budget."""
+    def end(self) -> None:
+        """The budget has ended the search: it has room for no further recipe."""
         self._ended_for = self._plan.budget
         self._save()
-        if not self._plan.quiet:
-            print("note: no further trial could be promoted in what is left of the time budget")
 
     def _room_s(self) -> float | None:
         """Seconds in which a trial must be finished, or None where nobody is too slow.

@@ -49,8 +49,10 @@ def search(plan: Plan, slots: Resources, spending: Spending) -> list[Trial]:
         if spending.over or _tune(plan, slots, table, proposals, failures, spending, board):
             break
         _check_memory(plan, attempts)
+    if proposals.passed_over and not plan.quiet:
+        print("note: recipes too slow for what was left of the time budget were not begun")
     if proposals.out_of_room:
-        spending.end_for_lack_of_room()
+        spending.end()
     spending.close_search()
     board.close()
     trials = load_trials(plan.search)

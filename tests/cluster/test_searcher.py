@@ -21,7 +21,7 @@ from cluster.searcher import Proposals
 from cluster.space import space_of
 from cluster.store import Store
 from search_spaces import Recipe, Space, load_space, space_names
-from search_spaces.ranges import Chance
+from search_spaces.ranges import Chance, Choice
 from trainables.files import save_json, write_whole
 from trainables.layout import SearchFolder
 from trainables.trial import Trial, load_recipe
@@ -103,27 +103,69 @@ def test_no_more_than_twice_as_many_are_begun(plan: Plan) -> None:
 
 
 def test_recipes_without_room_are_passed_over_until_there_is_room_for_none(plan: Plan) -> None:
-    """Room is for small batches only, and then for none; who runs is waited for, and a new driver draws them again."""
-    room = {"batch_size": 32}
+    """Room is for small batches only, and then for none; who runs is waited for, and may leave some."""
+    largest = 32
     drawn = plan.space.recipes(40, plan.seed)
-    small = [recipe for recipe in drawn if recipe.batch_size <= room["batch_size"]]
+    small = [recipe for recipe in drawn if recipe.batch_size <= largest]
     assert 4 <= len(small) < len(drawn)
-    proposals = Proposals(plan, ALL_ALIKE, lambda _, recipe: recipe.batch_size <= room["batch_size"])
+    proposals = Proposals(plan, ALL_ALIKE, lambda _, recipe: recipe.batch_size <= largest)
+
+    def ends(number: int) -> None:
+        trained(plan.search, number, [0.3, 0.2, 0.1])
+        proposals.on_trial_complete(str(number))
+
     for number in range(2):
         assert next_of(proposals, str(number)) == number
         assert load_recipe(plan.search.trial(number)) == small[number]
-    room["batch_size"] = 0
-    trained(plan.search, 0, [0.3, 0.2, 0.1])
-    proposals.on_trial_complete("0")
-    assert next_of(proposals, "more") is None
-    assert not proposals.out_of_room, "trial 1 may have to be replaced"
-    trained(plan.search, 1, [0.3, 0.2, 0.1])
-    proposals.on_trial_complete("1")
-    assert next_of(proposals, "more") == "FINISHED"
+    largest = 0
+    assert next_of(proposals, "2") is None
+    largest = 512
+    assert next_of(proposals, "2") is None, "not asked for each time, but when somebody has ended"
+    ends(0)
+    assert next_of(proposals, "2") == 2
+    assert load_recipe(plan.search.trial(2)) == next(recipe for recipe in drawn if recipe not in small[:2])
+    largest = 0
+    ends(1)
+    assert next_of(proposals, "3") is None
+    assert not proposals.out_of_room
+    ends(2)
+    assert next_of(proposals, "3") == "FINISHED"
     assert proposals.out_of_room
-    again = Proposals(plan, ALL_ALIKE)
-    assert next_of(again, "2") == 2
-    assert load_recipe(plan.search.trial(2)) == next(r for r in drawn if r not in small[:2])
+
+
+def test_chance_takes_the_place_of_a_suggestion_without_room(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    large, small = (replace(plan.space.recipes(1, plan.seed)[0], batch_size=size) for size in (256, 8))
+    suggested = iter((small, large))
+    monkeypatch.setattr(tpe, "FIRST_AT_RANDOM", 0)
+    monkeypatch.setattr(tpe, "suggested", lambda *_: next(suggested))
+    proposals = Proposals(replace(plan, searcher="tpe"), ALL_ALIKE, lambda _, recipe: recipe.batch_size < 256)
+    assert [next_of(proposals, name) for name in "01"] == [0, 1]
+    first, second = (load_recipe(plan.search.trial(number)) for number in (0, 1))
+    assert first == small
+    assert second == next(recipe for recipe in plan.space.recipes(40, plan.seed) if recipe.batch_size < 256)
+    assert proposals.passed_over
+
+
+def test_a_grid_s_points_without_room_are_waited_for(plan: Plan) -> None:
+    """Of three points the first has none until the second has ended."""
+    one = {"backbone": "test_resnet", "image_size": 32, "batch_size": 32, "learning_rate": 0.002}
+    grid = Space(name="grid", fields={**one, "t1": Choice(0.7, 0.8, 0.9)}, grid=True, trials=3, epochs=3, promote=1)
+    points = grid.recipes(3, plan.seed)
+    room = set(points[1:])
+    here = replace(plan, space=grid, trials=None)
+    proposals = Proposals(here, ALL_ALIKE, lambda _, recipe: recipe in room)
+    assert [next_of(proposals, name) for name in "012"] == [0, 1, None]
+    assert [load_recipe(here.search.trial(number)) for number in (0, 1)] == points[1:]
+    room.add(points[0])
+    trained(here.search, 0, [0.3, 0.2, 0.1])
+    proposals.on_trial_complete("0")
+    assert next_of(proposals, "2") == 2
+    assert proposals.passed_over
+    for number in (1, 2):
+        trained(here.search, number, [0.3, 0.2, 0.1])
+        proposals.on_trial_complete(str(number))
+    assert next_of(proposals, "3") == "FINISHED"
+    assert not proposals.out_of_room
 
 
 @pytest.mark.parametrize("searcher", ["random", "tpe"])
