@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -31,8 +31,12 @@ _STOPPING_S = 3.0
 _MARGIN = 1.03
 """Folds side by side were up to 7 % slower than the trial's own epochs had been, and up to 2 % faster."""
 
+PACED = 3
+"""Epochs from which a trial's pace is known: the first one warms a worker up, and the next may be a rung."""
+
 _PROMOTION_AT_MOST = 0.5
-"""Share of a time budget beyond which fewer members are promoted, so that there is something to choose from."""
+"""Share of a time budget beyond which fewer members are promoted, or cheaper ones, so that there is something to choose
+from: half an hour's search that ends with its first recipe has searched for nothing."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,20 @@ def comparing(imports_s: float, folds: int, predictions: int) -> Comparing:
     return Comparing(_COMPARING * imports_s, _COMPARING_PREDICTION * predictions * imports_s)
 
 
+Alone = tuple[float, float]
+"""Seconds of one member, if it alone were promoted: of its other folds and predictions, and with what fold 0 lacks."""
+
+
+def rooms(left_s: float, budget_s: float) -> Alone:
+    """What promotion should take at most, and what all can take, with so much left of a time budget."""
+    return _PROMOTION_AT_MOST * budget_s, left_s + TOLERANCE * budget_s
+
+
+def is_too_slow(here: Alone, others: Sequence[Alone], rooms: Alone) -> bool:
+    """Whether this one has no room where another one has."""
+    return any(here[i] > room and any(other[i] <= room for other in others) for i, room in enumerate(rooms))
+
+
 def closing_s(imports_s: float) -> float:
     """Seconds of the end of a command, on a machine that took so long to import."""
     return _CLOSING * imports_s
@@ -186,16 +204,22 @@ class Pipeline:
                 taken = [*taken, each]
         return taken
 
-    def within(self, members: Sequence[Remaining], left_s: float, budget_s: float) -> list[Remaining]:
-        """Those for whom time is kept: the best one that what is left has room for, and beside it as many as then
-        take less than most of the budget.
+    def alone(self, member: Remaining) -> Alone:
+        promotion = replace(member, training_s=(0.0, *member.training_s[1:]))
+        return self.finishing_s([promotion]), self.finishing_s([member])
 
-        So where a costlier trial takes a place and there is no room for it any more, the search goes on without it.
+    def within(self, members: Sequence[Remaining], left_s: float, budget_s: float) -> list[Remaining]:
+        """Those for whom time is kept: the best one whose promotion takes less than half of the budget, or else that
+        what is left has room for; and beside it as many as then take less than half.
+
+        So where a costlier trial takes a place and there is no room for it, the search goes on without it.
         """
-        left_s += TOLERANCE * budget_s
-        best = self._filled([], members, left_s)[:1] or list(members[:1])
+        half_s, left_s = rooms(left_s, budget_s)
+        fitting = self._filled([], members, left_s)
+        cheap = [each for each in members if self.alone(each)[0] <= half_s and self.finishing_s([each]) <= left_s]
+        best = (cheap or fitting or list(members))[:1]
         others = [each for each in members if each not in best]
-        return self._filled(best, others, min(_PROMOTION_AT_MOST * budget_s, left_s))
+        return self._filled(best, others, min(half_s, left_s))
 
     def to_come_s(self, members: Sequence[Remaining]) -> float:
         """Seconds that are kept for finishing these, from the moment that the trials end."""

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from cluster.budget import Pace, Pipeline, Remaining, comparing, pace_of
+from cluster.budget import PACED, Alone, Pace, Pipeline, Remaining, comparing, pace_of
 from cluster.plan import Plan
 from cluster.resources import Resources
 from search_spaces.recipe import Recipe
 from trainables.member import Member
 from trainables.throughput import Key, answer_views, cost_key
 from trainables.trial import load_epochs, load_recipe
-
-PACED = 3
-"""Epochs from which a trial's pace is known: the first one warms a worker up, and the next may be a rung."""
 
 
 @dataclass(frozen=True)
@@ -63,23 +60,23 @@ class Costs:
             folds.append(self._fold(recipes[number], paces[number], done, predicted))
         return _together(member, folds)
 
-    def finishing_s(self, member: Member) -> float:
-        """Seconds until it is promoted, alone, and has predicted."""
-        return self._alone_s(self.remaining(member))
+    def alone(self, remaining: Remaining) -> Alone:
+        """What a member costs if it alone is promoted."""
+        return self.pipeline([remaining]).alone(remaining)
 
     def learn(self, number: int) -> None:
         """Of a trial that has trained `PACED` epochs, for those like it."""
         self._pace(number, load_recipe(self._plan.search.trial(number)))
 
-    def promoting_s(self, number: int, recipe: Recipe) -> float:
-        """What `finishing_s` would be of a trial that is still to begin; 0 where none like it has a pace yet."""
+    def alone_as(self, number: int, recipe: Recipe) -> Alone:
+        """The same of a trial that is still to begin; nothing where none like it has a pace yet."""
         kind = self._kinds.get(_kind_key(recipe))
         if kind is None:
-            return 0.0
+            return 0.0, 0.0
         self._at_once[number] = kind.at_once
         fold = self._fold(recipe, self._scoring(kind.pace, recipe.tta_count), done=0, predicted=False)
         count = self._plan.folds.count
-        return self._alone_s(_together(Member.of(number, count), [fold] * count))
+        return self.alone(_together(Member.of(number, count), [fold] * count))
 
     def pipeline(self, members: Sequence[Remaining]) -> Pipeline:
         """As many at once as could run of the one that takes most; where machines are still to come, as many as ran."""
@@ -90,9 +87,6 @@ class Costs:
         plan = self._plan
         blends = comparing(plan.imports_s, plan.folds.count, len(plan.folds.validated) * len(plan.data.classes))
         return Pipeline(slots, plan.stages, self.start_s, self.turnover_s, blends)
-
-    def _alone_s(self, remaining: Remaining) -> float:
-        return self.pipeline([remaining]).finishing_s([remaining])
 
     def _fold(self, recipe: Recipe, pace: Pace, done: int, predicted: bool) -> _Fold:
         """After so many epochs of it."""

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.asha import goes_on
-from cluster.budget import TOLERANCE, Budget, Comparing, Pipeline, Remaining, epochs_to_come, makespan
+from cluster.budget import PACED, TOLERANCE, Budget, Comparing, Pipeline, Remaining, epochs_to_come, makespan
 from cluster.promotion import Promotion, Standing, ranked
 from trainables.member import Member
 
@@ -192,7 +192,7 @@ def _is_spent(work: Work, reports: Sequence[_Report], usable_s: float | None) ->
     to_come = epochs_to_come(first, work.promotion.count, work.promotion.folds * work.epochs)
     if work.limit.budget.has_no_epochs_left(len(reports), work.slots, to_come):
         return True
-    if usable_s is None or last[first[0].member.trials[0]].epoch < min(2, work.epochs):
+    if usable_s is None or last[first[0].member.trials[0]].epoch < min(PACED, work.epochs):
         return False
     pipeline, left_s = _pipeline(work), usable_s - reports[-1].at_s
     return left_s <= pipeline.to_come_s(pipeline.within(first, left_s, usable_s))

@@ -13,8 +13,8 @@ import psutil
 from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial as RayTrial
 
-from cluster.budget import TOLERANCE, Budget, Remaining, closing_s, epochs_to_come
-from cluster.costs import PACED, Costs
+from cluster.budget import PACED, TOLERANCE, Alone, Budget, Remaining, closing_s, epochs_to_come, is_too_slow, rooms
+from cluster.costs import Costs
 from cluster.plan import Plan
 from cluster.promotion import Standing, ranked
 from cluster.resources import Resources
@@ -157,19 +157,18 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         return sum(len(load_epochs(search.trial(n).fold(fold))) for n in search.trial_numbers() for fold in folds)
 
     def too_slow(self, number: int, epoch: int) -> bool:
-        """Whether a running trial is cut here, since it can be promoted no more: its folds would take longer than the
-        time that is left, and those of another would not. Asked before its report is counted.
+        """Whether a running trial is cut here: its folds would take longer than half of the time budget, or than what
+        is left of it, and those of another would not. Asked before its report is counted.
 
         Not before its pace is known.
         """
-        plan, left_s = self._plan, self._room_s()
-        if left_s is None or not PACED <= epoch < plan.epochs:
-            return False
-        if self._costs.finishing_s(Member.of(number, plan.folds.count)) <= left_s:
+        plan = self._plan
+        if not self._judges_pace or not PACED <= epoch < plan.epochs:
             return False
         others = ranked([each for each in self._standings.values() if each.number != number])
-        members = plan.promotion.members(others, self._backbones)
-        if not any(self._costs.finishing_s(each) <= left_s for each in members):
+        members = [Member.of(number, plan.folds.count), *plan.promotion.members(others, self._backbones)]
+        here, *there = (self._costs.alone(self._costs.remaining(member)) for member in members)
+        if not is_too_slow(here, there, self._rooms()):
             return False
         self._slow[str(number)], self._slow_for = epoch, plan.budget
         self._standings.pop(number, None)
@@ -177,24 +176,26 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         return True
 
     def has_room_for(self, number: int, recipe: Recipe) -> bool:
-        """Whether a trial that is still to begin could be promoted in the time that is left, as far as is known."""
-        left_s = self._room_s()
-        return left_s is None or not self._first or self._costs.promoting_s(number, recipe) <= left_s
+        """Whether a trial that is still to begin would not be too slow, as far as is known."""
+        if not self._judges_pace:
+            return True
+        others = [self._costs.alone(remaining) for remaining in self._first]
+        return not is_too_slow(self._costs.alone_as(number, recipe), others, self._rooms())
 
     def end(self) -> None:
         """The budget has ended the search: it has room for no further recipe."""
         self._ended_for = self._plan.budget
         self._save()
 
-    def _room_s(self) -> float | None:
-        """Seconds in which a trial must be finished, or None where nobody is too slow.
+    @property
+    def _judges_pace(self) -> bool:
+        """Not without a time budget, where machines are still to come, or where a diagonal wants one fold of each."""
+        in_time = self._plan.budget.seconds is not None
+        return in_time and not self._plan.promotion.replaces and not self._slots.can_grow
 
-        That is without a time budget, where machines are still to come, and where a diagonal wants one fold of each.
-        """
-        budget_s = self._plan.budget.seconds
-        if budget_s is None or self._plan.promotion.replaces or self._slots.can_grow:
-            return None
-        return self._left_s() + TOLERANCE * budget_s
+    def _rooms(self) -> Alone:
+        assert self._plan.budget.seconds is not None
+        return rooms(self._left_s(), self._plan.budget.seconds)
 
     def training_must_end(self, promoted: Sequence[Member]) -> bool:
         """Whether what is left of the time is wanted for predicting with what is trained, and for the report."""
@@ -319,8 +320,8 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         return budget.has_no_epochs_left(self._epochs, slots, to_come)
 
     def _is_warm(self) -> bool:
-        """Whether the leader is past its first epoch, which warms a worker up and says too much of what is to come."""
-        return self._standings[self._first[0].member.trials[0]].epoch >= min(2, self._plan.epochs)
+        """Whether the leader's pace is known: its first epoch says too much of what is to come."""
+        return self._standings[self._first[0].member.trials[0]].epoch >= min(PACED, self._plan.epochs)
 
     def _left_s(self) -> float:
         assert self._plan.budget.seconds is not None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from cluster.budget import Budget, Comparing, Pace, Pipeline, Remaining, makespan, pace_of
+from cluster.budget import Budget, Comparing, Pace, Pipeline, Remaining, is_too_slow, makespan, pace_of, rooms
 from search_spaces import InputError
 from trainables.durations import seconds_of
 from trainables.member import Member
@@ -116,10 +116,27 @@ def test_time_is_kept_for_the_best_that_it_is_left_for(left_s: float, kept: list
     assert numbers([each.member for each in alone.within(members, left_s, budget_s)]) == kept
 
 
-def test_the_best_is_worth_more_than_half_of_a_budget() -> None:
-    members = [remaining(7, (80.0,), 8, ()), remaining(4, (20.0,), 2, ())]
-    alone = Pipeline(1, (range(1),), 0.0, 0.0)
-    assert numbers([each.member for each in alone.within(members, 100.0, 100.0)]) == [7]
+def test_a_promotion_of_more_than_half_of_a_budget_gives_way_to_a_cheaper_one() -> None:
+    """What fold 0 still lacks is no promotion, but takes its time."""
+    alone = Pipeline(1, (range(2),), 0.0, 0.0)
+    costly, cheap = remaining(7, (0.0, 60.0), 8, ()), remaining(4, (30.0, 40.0), 2, ())
+
+    def kept(left_s: float, *members: Remaining) -> list[int]:
+        return numbers([each.member for each in alone.within(members, left_s, 100.0)])
+
+    assert kept(100.0, costly, cheap) == [4]
+    assert kept(100.0, costly) == [7], "there is no cheaper one"
+    assert kept(65.0, costly, cheap) == [7], "nor is there room for it"
+
+
+def test_who_is_too_slow_has_no_room_where_another_has() -> None:
+    half_s, left_s = rooms(80.0, 200.0)
+    assert (half_s, left_s) == (100.0, 85.0)
+    assert is_too_slow((101.0, 10.0), [(120.0, 120.0), (100.0, 120.0)], (half_s, left_s))
+    assert is_too_slow((10.0, 86.0), [(120.0, 120.0), (120.0, 85.0)], (half_s, left_s))
+    assert not is_too_slow((100.0, 85.0), [(1.0, 1.0)], (half_s, left_s))
+    assert not is_too_slow((101.0, 86.0), [(102.0, 120.0)], (half_s, left_s))
+    assert not is_too_slow((101.0, 86.0), [], (half_s, left_s))
 
 
 def test_who_is_whole_costs_nothing_and_is_never_dropped() -> None:

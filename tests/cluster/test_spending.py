@@ -232,9 +232,10 @@ def test_a_first_epoch_ends_no_search(stripes: Path, tmp_path: Path, monkeypatch
     """By its pace promotion would take 6 x 30 s; by the next one's, no time at all."""
     plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "150s")
     spending, _ = by_a_clock(monkeypatch, plan, slots=1, imports_s=0.0)  # or the age of this process would count
-    report(plan, spending, 0, 1, seconds=30.0)
-    assert not spending.stop_all()
-    report(plan, spending, 0, 2, seconds=30.0)
+    for epoch in (1, 2):
+        report(plan, spending, 0, epoch, seconds=30.0)
+        assert not spending.stop_all()
+    report(plan, spending, 0, 3, seconds=30.0)
     assert spending.stop_all()
 
 
@@ -289,6 +290,26 @@ def test_who_can_be_promoted_no_more_is_cut_if_another_can(
     more = Spending(replace(plan, budget=Budget(900.0)), Resources(Slots(1, 1, 0.0)))
     more.open_search()
     assert load_trial(plan.search, 0).status == "unfinished", "a greater budget goes on with it"
+
+
+@pytest.mark.parametrize("promote", ["1", "2"])
+def test_a_costly_first_recipe_does_not_end_the_search(
+    promote: str, stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fold 1 of trial 0 takes 120 of 220 s, and that of trial 1 60 s: time is left for it, but for no search."""
+    plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "220s", "--promote", promote)
+    spending, clock = by_a_clock(monkeypatch, plan, slots=2, imports_s=0.0)
+    for epoch, seconds in ((1, 20.0), (2, 74.0)):
+        clock.now += seconds
+        report(plan, spending, 0, epoch, value=0.1, seconds=20.0)
+        report(plan, spending, 1, epoch, value=0.5, seconds=10.0)
+        assert not spending.stop_all()
+    clock.now += 40.0
+    assert spending.too_slow(0, 3)
+    report(plan, spending, 0, 3, value=0.1, seconds=20.0)
+    assert not spending.stop_all()
+    assert not spending.too_slow(1, 5)
+    assert [each.member.stored for each in spending._first] == [1]
 
 
 def test_a_recipe_as_slow_as_one_that_has_no_room_is_passed_over(
@@ -353,7 +374,7 @@ def test_the_pace_of_others_counts_without_their_views(
     for epoch in (1, 2, 3):
         report(plan, spending, 0, epoch, seconds=20.0)
     spending.too_slow(0, 3)
-    fewer, more = (spending._costs.promoting_s(1, replace(alike, tta_count=count)) for count in (1, 4))
+    fewer, more = (spending._costs.alone_as(1, replace(alike, tta_count=count))[1] for count in (1, 4))
     view_s = 0.1 / alike.tta_count  # of all that are validated
     plain = plan.folds.count * (plan.epochs - len(plan.scored_epochs))
     answers = plan.folds.count  # the mean of several nets, or the moving one, is asked once more
@@ -361,7 +382,7 @@ def test_the_pace_of_others_counts_without_their_views(
     assert more - fewer == pytest.approx(3 * view_s * (plain + predicted), abs=3 * view_s * answers)
     report(plan, spending, 0, 4, seconds=90.0)
     spending.too_slow(0, 4)
-    assert spending._costs.promoting_s(1, replace(alike, tta_count=1)) == fewer, "a stalled epoch bars nobody"
+    assert spending._costs.alone_as(1, replace(alike, tta_count=1))[1] == fewer, "a stalled epoch bars nobody"
 
 
 def test_who_leads_too_late_for_an_epoch_budget_leaves_the_promotion_as_it_was(
