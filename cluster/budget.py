@@ -152,8 +152,11 @@ def rooms(left_s: float, budget_s: float) -> Alone:
 
 
 def is_too_slow(here: Alone, others: Sequence[Alone], rooms: Alone) -> bool:
-    """Whether this one has no room where another one has."""
-    return any(here[i] > room and any(other[i] <= room for other in others) for i, room in enumerate(rooms))
+    """Whether this one has no room where another one has: in both, or else in what is left."""
+    half_s, left_s = rooms
+    cheap = [other for other in others if other[0] <= half_s and other[1] <= left_s]
+    possible = [other for other in others if other[1] <= left_s]
+    return bool((here[0] > half_s or here[1] > left_s) and cheap) or bool(here[1] > left_s and possible)
 
 
 def closing_s(imports_s: float) -> float:
@@ -209,8 +212,8 @@ class Pipeline:
         return self.finishing_s([promotion]), self.finishing_s([member])
 
     def within(self, members: Sequence[Remaining], left_s: float, budget_s: float) -> list[Remaining]:
-        """Those for whom time is kept: the best one whose promotion takes less than half of the budget, or else that
-        what is left has room for; and beside it as many as then take less than half.
+        """Those for whom time is kept: the best one whose promotion takes at most half of the budget, or else that
+        what is left has room for; and beside it as many as then take no more than half.
 
         So where a costlier trial takes a place and there is no room for it, the search goes on without it.
         """

@@ -103,6 +103,7 @@ class Costs:
     def _pace(self, number: int, recipe: Recipe) -> Pace:
         self._at_once[number] = self._slots.of_folds.of(recipe).concurrent
         rows = load_epochs(self._plan.search.trial(number).fold(0)).to_dict("records")
+        rows = rows[recipe.head_epochs :] or rows  # those train less than the others
         pace = pace_of(rows, self._plan.scored_epochs, self._validated, recipe.tta_count)
         if len(rows) >= PACED:
             here = _Kind(self._scoring(pace, -recipe.tta_count), self._at_once[number])

@@ -192,10 +192,14 @@ def _is_spent(work: Work, reports: Sequence[_Report], usable_s: float | None) ->
     to_come = epochs_to_come(first, work.promotion.count, work.promotion.folds * work.epochs)
     if work.limit.budget.has_no_epochs_left(len(reports), work.slots, to_come):
         return True
-    if usable_s is None or last[first[0].member.trials[0]].epoch < min(PACED, work.epochs):
+    if usable_s is None or not _is_paced(last[first[0].member.trials[0]]):
         return False
     pipeline, left_s = _pipeline(work), usable_s - reports[-1].at_s
     return left_s <= pipeline.to_come_s(pipeline.within(first, left_s, usable_s))
+
+
+def _is_paced(here: _Report) -> bool:
+    return here.epoch >= PACED or not here.goes_on
 
 
 def _pipeline(work: Work) -> Pipeline:

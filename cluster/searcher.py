@@ -47,8 +47,10 @@ class Proposals(Searcher):  # type: ignore[misc]
         self._stream = plan.space.stream(plan.seed)
         self._keys = {self._key(trial.recipe) for trial in trials}
         self._exhausted = self._lacks_room = False
-        self._left_behind = self.passed_over = False
-        """Whether a recipe was passed over for lack of room: of this stream, and of any."""
+        self._left_behind: list[Recipe] = []
+        """Passed over for lack of room, so far."""
+        self.passed_over = False
+        """Whether any recipe ever was."""
         self.finished = False
         """Whether no further trial is wanted; False after an interruption."""
 
@@ -86,9 +88,7 @@ class Proposals(Searcher):  # type: ignore[misc]
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         number = self._running.pop(trial_id)
         trial = load_trial(self._plan.search, number)
-        if self._lacks_room:  # there may be some now, and it may be for any that was passed over
-            self._lacks_room = self._left_behind = False
-            self._stream = self._plan.space.stream(self._plan.seed)
+        self._lacks_room = False  # there may be some now
         self._ended[number] = replace(trial, status="failed") if error else trial
         self._judged += self._ended[number].judged
 
@@ -133,20 +133,22 @@ class Proposals(Searcher):  # type: ignore[misc]
         plan = self._plan
         if plan.searcher == TPE and number >= tpe.FIRST_AT_RANDOM:
             recipe = tpe.suggested(plan.space, plan.seed, number, self._known(), plan.metric)
-            if recipe is not None and not self._passes_over(number, recipe):
+            if recipe is not None and self._has_room_for(number, recipe):
+                return recipe
+            self.passed_over |= recipe is not None
+        for recipe in self._left_behind:
+            if self._has_room_for(number, recipe):
+                self._left_behind.remove(recipe)
                 return recipe
         further = (recipe for recipe in self._stream if self._key(recipe) not in self._keys)
         for recipe in islice(further, _DRAWS):
-            if not self._passes_over(number, recipe):
+            if self._has_room_for(number, recipe):
                 return recipe
-        self._exhausted, self._lacks_room = not self._left_behind, self._left_behind
+            self._left_behind.append(recipe)
+            self.passed_over = True
+        self._lacks_room = bool(self._left_behind)
+        self._exhausted = not self._lacks_room
         return None
-
-    def _passes_over(self, number: int, recipe: Recipe) -> bool:
-        no_room = not self._has_room_for(number, recipe)
-        self._left_behind |= no_room
-        self.passed_over |= no_room
-        return no_room
 
     def _key(self, recipe: Recipe) -> str:
         """Equal for trials that need not both be run; a grid has what was asked for."""

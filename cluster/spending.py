@@ -97,7 +97,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
     def close_search(self) -> None:
         """After the trials: those that the budget cut short are worth what they were after their last epoch."""
         if self._slow and not self._plan.quiet:
-            print(f"note: too slow for what is left of the time budget: trial {_named(self._slow)}")
+            print(f"note: too slow for the time budget: trial {_named(self._slow)}")
         if not self.over:
             return
         labels = self._plan.data.labels[self._plan.folds.split(0)[1]]
@@ -165,7 +165,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         plan = self._plan
         if not self._judges_pace or not PACED <= epoch < plan.epochs:
             return False
-        others = ranked([each for each in self._standings.values() if each.number != number])
+        others = ranked([each for each in self._standings.values() if each.number != number and self._is_paced(each)])
         members = [Member.of(number, plan.folds.count), *plan.promotion.members(others, self._backbones)]
         here, *there = (self._costs.alone(self._costs.remaining(member)) for member in members)
         if not is_too_slow(here, there, self._rooms()):
@@ -321,7 +321,10 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
 
     def _is_warm(self) -> bool:
         """Whether the leader's pace is known: its first epoch says too much of what is to come."""
-        return self._standings[self._first[0].member.trials[0]].epoch >= min(PACED, self._plan.epochs)
+        return self._is_paced(self._standings[self._first[0].member.trials[0]])
+
+    def _is_paced(self, here: Standing) -> bool:
+        return here.epoch >= PACED or here.number not in self._running
 
     def _left_s(self) -> float:
         assert self._plan.budget.seconds is not None

@@ -50,7 +50,7 @@ def search(plan: Plan, slots: Resources, spending: Spending) -> list[Trial]:
             break
         _check_memory(plan, attempts)
     if proposals.passed_over and not plan.quiet:
-        print("note: recipes too slow for what was left of the time budget were not begun")
+        print("note: recipes too slow for the time budget were not begun")
     if proposals.out_of_room:
         spending.end()
     spending.close_search()

@@ -132,8 +132,9 @@ def test_a_promotion_of_more_than_half_of_a_budget_gives_way_to_a_cheaper_one() 
 def test_who_is_too_slow_has_no_room_where_another_has() -> None:
     half_s, left_s = rooms(80.0, 200.0)
     assert (half_s, left_s) == (100.0, 85.0)
-    assert is_too_slow((101.0, 10.0), [(120.0, 120.0), (100.0, 120.0)], (half_s, left_s))
+    assert is_too_slow((101.0, 80.0), [(120.0, 120.0), (100.0, 85.0)], (half_s, left_s))
     assert is_too_slow((10.0, 86.0), [(120.0, 120.0), (120.0, 85.0)], (half_s, left_s))
+    assert not is_too_slow((101.0, 80.0), [(100.0, 86.0), (101.0, 85.0)], (half_s, left_s)), "no other fits in both"
     assert not is_too_slow((100.0, 85.0), [(1.0, 1.0)], (half_s, left_s))
     assert not is_too_slow((101.0, 86.0), [(102.0, 120.0)], (half_s, left_s))
     assert not is_too_slow((101.0, 86.0), [], (half_s, left_s))
