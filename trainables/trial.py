@@ -14,7 +14,8 @@ from trainables.layout import FoldFolder, SearchFolder, TrialFolder
 
 STATUSES = ("finished", "stopped", "cut", "slow", "diverged", "failed", "unfinished")
 """Finished: all its epochs. Stopped: by ASHA. Cut: by the end of the search's budget. Slow: cut before that end, since
-its folds would have taken longer than half of it, or than what was left, and another's would not. Diverged: a non-finite loss. Failed: an error. Else unfinished."""
+its folds would have taken longer than half of it, or than what was left, and another's would not. Diverged: a
+non-finite loss. Failed: an error. Else unfinished."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -59,8 +59,9 @@ _BADLY = {
     "its place.",
     "failed": "An error came back at every attempt; error.txt in the trial's folder has it. What fails is not ranked.",
     "unfinished": "Not trained to an end, and in no ranking.",
-    "slow": "Its folds would have taken longer than half of the time budget, or than what was left of it, and another's "
-    "would not; it was cut as soon as that was known. What is too slow is in no ranking, and another recipe takes its place.",
+    "slow": "Its folds would have taken longer than half of the time budget, or than what was left of it, and those of "
+    "another would not. It was cut as soon as that was known. What is too slow is in no ranking, and another recipe "
+    "takes its place.",
     "cut": "The budget ended training before the last epoch. What is cut is judged by the epoch that it reached, "
     "behind all that trained longer and whose scores it was not ahead of.",
 }
