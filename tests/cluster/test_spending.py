@@ -388,6 +388,21 @@ def test_the_pace_of_others_counts_without_their_views(
     assert spending._costs.alone_as(1, replace(alike, tta_count=1))[1] == fewer, "a stalled epoch bars nobody"
 
 
+def test_epochs_of_the_head_alone_are_no_pace(stripes: Path, tmp_path: Path) -> None:
+    plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "500s")
+    spending = Spending(plan, Resources(Slots(1, 1, 0.0)))
+    spending.open_search()
+    for epoch in range(1, 6):
+        report(plan, spending, 0, epoch, seconds=20.0)
+    trial = plan.search.trial(0)
+    metrics = pd.read_csv(trial.fold(0).metrics)
+    metrics.loc[metrics["epoch"] <= 3, "seconds"] = 1.0
+    write_whole(trial.fold(0).metrics, metrics.to_csv(index=False))
+    recipe = replace(load_recipe(trial), head_epochs=3)
+    save_json(trial.recipe, recipe.to_dict())
+    assert spending._costs.remaining(Member.of(0, 2)).training_s[1] == pytest.approx(6 * 20.0, abs=1.0)
+
+
 def test_who_leads_too_late_for_an_epoch_budget_leaves_the_promotion_as_it_was(
     stripes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
