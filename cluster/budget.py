@@ -14,7 +14,7 @@ from typing import Any
 
 from trainables.member import Member
 
-TOLERANCE = 0.025
+_TOLERANCE = 0.025
 """Share of a time budget by which an estimate may miss before a promoted trial is given up."""
 
 _CLOSING = 0.6
@@ -148,15 +148,26 @@ Alone = tuple[float, float]
 
 def rooms(left_s: float, budget_s: float) -> Alone:
     """What promotion should take at most, and what all can take, with so much left of a time budget."""
-    return _PROMOTION_AT_MOST * budget_s, left_s + TOLERANCE * budget_s
+    return _PROMOTION_AT_MOST * budget_s, left_s + _TOLERANCE * budget_s
 
 
-def is_too_slow(here: Alone, others: Sequence[Alone], rooms: Alone) -> bool:
-    """Whether this one has no room where another one has: in both, or else in what is left."""
-    half_s, left_s = rooms
-    cheap = [other for other in others if other[0] <= half_s and other[1] <= left_s]
-    possible = [other for other in others if other[1] <= left_s]
-    return bool((here[0] > half_s or here[1] > left_s) and cheap) or bool(here[1] > left_s and possible)
+def fits(alone: Alone, rooms: Alone) -> bool:
+    return all(seconds <= room for seconds, room in zip(alone, rooms, strict=True))
+
+
+def is_too_slow(here: Alone, others: Iterable[Alone], rooms: Alone) -> bool:
+    """Whether this one has no room where another one has: in both, or else in what is left.
+
+    The others are looked at only where that decides.
+    """
+    if here[1] > rooms[1]:
+        return any(other[1] <= rooms[1] for other in others)
+    return not fits(here, rooms) and any(fits(other, rooms) for other in others)
+
+
+def is_paced(epoch: int, running: bool) -> bool:
+    """Whether a trial's pace is known, or as well as it ever will be."""
+    return epoch >= PACED or not running
 
 
 def closing_s(imports_s: float) -> float:
@@ -208,6 +219,7 @@ class Pipeline:
         return taken
 
     def alone(self, member: Remaining) -> Alone:
+        """What it costs if it alone is promoted."""
         promotion = replace(member, training_s=(0.0, *member.training_s[1:]))
         return self.finishing_s([promotion]), self.finishing_s([member])
 
@@ -219,7 +231,7 @@ class Pipeline:
         """
         half_s, left_s = rooms(left_s, budget_s)
         fitting = self._filled([], members, left_s)
-        cheap = [each for each in members if self.alone(each)[0] <= half_s and self.finishing_s([each]) <= left_s]
+        cheap = [each for each in members if fits(self.alone(each), (half_s, left_s))]
         best = (cheap or fitting or list(members))[:1]
         others = [each for each in members if each not in best]
         return self._filled(best, others, min(half_s, left_s))

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.asha import goes_on
-from cluster.budget import PACED, TOLERANCE, Budget, Comparing, Pipeline, Remaining, epochs_to_come, makespan
+from cluster.budget import Budget, Comparing, Pipeline, Remaining, epochs_to_come, is_paced, makespan, rooms
 from cluster.promotion import Promotion, Standing, ranked
 from trainables.member import Member
 
@@ -110,7 +110,8 @@ def course(work: Work, rng: np.random.Generator) -> Course:
     last, search_s = _last(reports), reports[-1].at_s
     members = _promoted(work, last)
     if usable_s is not None:
-        members = _affordable(work, members, usable_s - search_s + TOLERANCE * usable_s)
+        _, left_s = rooms(usable_s - search_s, usable_s)
+        members = _affordable(work, members, left_s)
     searching_s = sum(work.epoch_s[work.like(number)] * report.epoch for number, report in last.items())
     folds_s = [seconds for each in members for seconds in each.training_s if seconds]
     predicting_s = sum(sum(each.prediction_s) for each in members)
@@ -192,14 +193,11 @@ def _is_spent(work: Work, reports: Sequence[_Report], usable_s: float | None) ->
     to_come = epochs_to_come(first, work.promotion.count, work.promotion.folds * work.epochs)
     if work.limit.budget.has_no_epochs_left(len(reports), work.slots, to_come):
         return True
-    if usable_s is None or not _is_paced(last[first[0].member.trials[0]]):
+    leader = last[first[0].member.trials[0]]
+    if usable_s is None or not is_paced(leader.epoch, leader.goes_on):
         return False
     pipeline, left_s = _pipeline(work), usable_s - reports[-1].at_s
     return left_s <= pipeline.to_come_s(pipeline.within(first, left_s, usable_s))
-
-
-def _is_paced(here: _Report) -> bool:
-    return here.epoch >= PACED or not here.goes_on
 
 
 def _pipeline(work: Work) -> Pipeline:

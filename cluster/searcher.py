@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import optuna
@@ -47,8 +47,8 @@ class Proposals(Searcher):  # type: ignore[misc]
         self._stream = plan.space.stream(plan.seed)
         self._keys = {self._key(trial.recipe) for trial in trials}
         self._exhausted = self._lacks_room = False
-        self._left_behind: list[Recipe] = []
-        """Passed over for lack of room, so far."""
+        self._left_behind: dict[str, Recipe] = {}
+        """Passed over for lack of room, so far, by key."""
         self.passed_over = False
         """Whether any recipe ever was."""
         self.finished = False
@@ -121,6 +121,7 @@ class Proposals(Searcher):  # type: ignore[misc]
         if recipe is None:
             return None
         self._keys.add(self._key(recipe))
+        self._left_behind.pop(self._key(recipe), None)
         save_json(self._plan.search.trial(number).recipe, recipe.to_dict())
         self._plan.store.publish_file(self._plan.search.trial(number).recipe)  # the training reads it
         return number
@@ -136,15 +137,11 @@ class Proposals(Searcher):  # type: ignore[misc]
             if recipe is not None and self._has_room_for(number, recipe):
                 return recipe
             self.passed_over |= recipe is not None
-        for recipe in self._left_behind:
-            if self._has_room_for(number, recipe):
-                self._left_behind.remove(recipe)
-                return recipe
         further = (recipe for recipe in self._stream if self._key(recipe) not in self._keys)
-        for recipe in islice(further, _DRAWS):
+        for recipe in chain(tuple(self._left_behind.values()), islice(further, _DRAWS)):
             if self._has_room_for(number, recipe):
                 return recipe
-            self._left_behind.append(recipe)
+            self._left_behind[self._key(recipe)] = recipe
             self.passed_over = True
         self._lacks_room = bool(self._left_behind)
         self._exhausted = not self._lacks_room

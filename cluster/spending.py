@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from math import isclose
 from statistics import median
@@ -13,7 +13,7 @@ import psutil
 from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial as RayTrial
 
-from cluster.budget import PACED, TOLERANCE, Alone, Budget, Remaining, closing_s, epochs_to_come, is_too_slow, rooms
+from cluster.budget import PACED, Alone, Budget, Remaining, closing_s, epochs_to_come, is_paced, is_too_slow, rooms
 from cluster.costs import Costs
 from cluster.plan import Plan
 from cluster.promotion import Standing, ranked
@@ -121,7 +121,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         if self._plan.budget.seconds is None:
             return list(promoted)
         remaining = [self._costs.remaining(member) for member in promoted]
-        left_s = self._left_s() + TOLERANCE * self._plan.budget.seconds
+        _, left_s = self._rooms()
         taken = self._costs.pipeline(remaining).affordable(remaining, left_s)
         for member in promoted:
             if member not in taken:
@@ -165,10 +165,8 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         plan = self._plan
         if not self._judges_pace or not PACED <= epoch < plan.epochs:
             return False
-        others = ranked([each for each in self._standings.values() if each.number != number and self._is_paced(each)])
-        members = [Member.of(number, plan.folds.count), *plan.promotion.members(others, self._backbones)]
-        here, *there = (self._costs.alone(self._costs.remaining(member)) for member in members)
-        if not is_too_slow(here, there, self._rooms()):
+        here = self._costs.remaining(Member.of(number, plan.folds.count))
+        if not is_too_slow(self._costs.alone(here), self._alone_of_others(number), self._rooms()):
             return False
         self._slow[str(number)], self._slow_for = epoch, plan.budget
         self._standings.pop(number, None)
@@ -179,13 +177,19 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         """Whether a trial that is still to begin would not be too slow, as far as is known."""
         if not self._judges_pace:
             return True
-        others = [self._costs.alone(remaining) for remaining in self._first]
+        others = map(self._costs.alone, self._first)
         return not is_too_slow(self._costs.alone_as(number, recipe), others, self._rooms())
 
     def end(self) -> None:
         """The budget has ended the search: it has room for no further recipe."""
         self._ended_for = self._plan.budget
         self._save()
+
+    def _alone_of_others(self, number: int) -> Iterator[Alone]:
+        """Of those that would be promoted without this trial, and whose pace is known."""
+        others = ranked([each for each in self._standings.values() if each.number != number and self._is_paced(each)])
+        for member in self._plan.promotion.members(others, self._backbones):
+            yield self._costs.alone(self._costs.remaining(member))
 
     @property
     def _judges_pace(self) -> bool:
@@ -324,7 +328,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         return self._is_paced(self._standings[self._first[0].member.trials[0]])
 
     def _is_paced(self, here: Standing) -> bool:
-        return here.epoch >= PACED or here.number not in self._running
+        return is_paced(here.epoch, here.number in self._running)
 
     def _left_s(self) -> float:
         assert self._plan.budget.seconds is not None

@@ -146,6 +146,20 @@ def test_chance_takes_the_place_of_a_suggestion_without_room(plan: Plan, monkeyp
     assert proposals.passed_over
 
 
+def test_a_recipe_that_was_passed_over_and_then_suggested_is_begun_once(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = plan.space.recipes(3, plan.seed)
+    suggested, room = iter((None, drawn[0], None)), {drawn[1]}
+    monkeypatch.setattr(tpe, "FIRST_AT_RANDOM", 0)
+    monkeypatch.setattr(tpe, "suggested", lambda *_: next(suggested))
+    proposals = Proposals(replace(plan, searcher="tpe"), ALL_ALIKE, lambda _, recipe: recipe in room)
+    for number in range(3):
+        assert next_of(proposals, str(number)) == number
+        room.update(drawn)
+    assert [load_recipe(plan.search.trial(number)) for number in range(3)] == [drawn[1], drawn[0], drawn[2]]
+
+
 def test_a_grid_s_points_without_room_are_waited_for(plan: Plan) -> None:
     """Of three points the first has none until the second has ended."""
     one = {"backbone": "test_resnet", "image_size": 32, "batch_size": 32, "learning_rate": 0.002}

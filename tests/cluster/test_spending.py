@@ -62,6 +62,12 @@ def ended(spending: Spending, number: int) -> None:
     spending.on_trial_complete(0, [], fake)
 
 
+def paced(plan: Plan, spending: Spending, number: int, seconds: float) -> None:
+    """So many epochs of a trial that its pace is known."""
+    for epoch in (1, 2, 3):
+        report(plan, spending, number, epoch, seconds=seconds)
+
+
 def promoted(plan: Plan, *trials: int) -> list[Member]:
     return [Member.of(number, plan.folds.count) for number in trials]
 
@@ -343,9 +349,8 @@ def test_nobody_is_too_slow_for_a_diagonal(stripes: Path, tmp_path: Path, monkey
     """It wants one fold of each, whatever all folds would take."""
     plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "500s", "--promotion", "diagonal")
     spending, _ = by_a_clock(monkeypatch, plan, slots=1, imports_s=0.0)
-    for epoch in (1, 2, 3):
-        report(plan, spending, 0, epoch, seconds=100.0)
-        report(plan, spending, 1, epoch, seconds=1.0)
+    paced(plan, spending, 0, 100.0)
+    paced(plan, spending, 1, 1.0)
     assert not spending.too_slow(0, 3)
     assert spending.has_room_for(2, *plan.space.recipes(1, 0))
 
@@ -356,8 +361,7 @@ def test_what_is_not_begun_for_lack_of_room_is_begun_with_a_greater_budget(
     plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "500s")
     spending, _ = by_a_clock(monkeypatch, plan, slots=1, imports_s=0.0)
     alike, *_ = plan.space.recipes(1, 0)
-    for epoch in (1, 2, 3):
-        report(plan, spending, 0, epoch, seconds=45.0)
+    paced(plan, spending, 0, 45.0)
     spending.end()
     again, _ = by_a_clock(monkeypatch, plan, slots=1, imports_s=0.0)
     assert again.over, "nor by the next driver"
@@ -374,8 +378,7 @@ def test_the_pace_of_others_counts_without_their_views(
     plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "500s")
     spending, _ = by_a_clock(monkeypatch, plan, slots=1, imports_s=0.0)
     alike, *_ = plan.space.recipes(1, 0)
-    for epoch in (1, 2, 3):
-        report(plan, spending, 0, epoch, seconds=20.0)
+    paced(plan, spending, 0, 20.0)
     spending.too_slow(0, 3)
     fewer, more = (spending._costs.alone_as(1, replace(alike, tta_count=count))[1] for count in (1, 4))
     view_s = 0.1 / alike.tta_count  # of all that are validated
