@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from analysis.summary import true_labels
-from benchmarks.denoise import CROSS_FIT, Training, against, found, judged_by, oof, scored, train_one
+from benchmarks.denoise.picture import denoise_figure
+from benchmarks.denoise.study import CROSS_FIT, Training, found, judged_by, oof, scored, train_one
+from benchmarks.denoise.tables import against, of_all
 from benchmarks.metric_study import Case, digits_case, write_folds
 from trainables.data.folds import Folds
 from trainables.data.kaggle import load_data
@@ -62,16 +64,48 @@ def test_cross_fitted_rows_are_judged_by_nets_that_saw_neither_fold(case: Case) 
     assert judged[folds.fold_of == 2].ravel() == pytest.approx(0.3)
 
 
-def test_gains_are_paired_by_case() -> None:
-    rows = [("a", 0.5, 0.6), ("b", 0.9, 1.0)]
-    table = pd.DataFrame(
-        [
-            {"loss": "l", "way": way, "case": case, "test": value}
-            for case, plain, dropped in rows
-            for way, value in (("none", plain), ("drop", dropped))
-        ]
+WAYS = {"none": (0.5, 0.8, 0.9), "drop": (0.6, 0.9, 1.0), CROSS_FIT: (0.6, 0.9, 0.97)}
+"""True test accuracy of three cases."""
+
+
+def studied() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Two shares of uniform flips and one of ambiguous ones; what is found, and scores by way."""
+    cases = [("a", "uniform", 0.1), ("b", "uniform", 0.2), ("c", "ambiguous", 0.1)]
+    columns = ["case", "kind", "share"]
+    findings = pd.DataFrame(cases, columns=columns).assign(
+        loss="cross-entropy", precision=[0.9, 0.8, 0.7], recall=[0.6, 0.5, 0.4]
     )
-    assert against(table, "test", "l", "drop", ("l", "none")) == "+0.1000 ± 0.0000"
+    scores = pd.concat(
+        pd.DataFrame(cases, columns=columns).assign(loss="cross-entropy", way=way, test=tests)
+        for way, tests in WAYS.items()
+    )
+    return findings, scores.assign(given=scores["test"], true=scores["test"], **{"wrong answered": 0.0})
+
+
+def test_gains_are_paired_by_case() -> None:
+    _, scores = studied()
+    plain = ("cross-entropy", "none")
+    assert against(scores, "test", "cross-entropy", "drop", plain) == "+0.1000 ± 0.0000"
+    assert against(scores, "test", "cross-entropy", CROSS_FIT, plain) == "+0.0900 ± 0.0100"
+    assert against(scores, "test", *plain, plain) == "–"
+
+
+def test_all_cases_are_told_together_and_by_kind() -> None:
+    told = of_all(*studied()).splitlines()
+    assert "| uniform | 20% | cross-entropy | 0.8000 | 0.5000 | 0.8000 | 0.9000 | 0.9000 |" in told
+    start = next(place for place, line in enumerate(told) if line.startswith("| flips | n |"))
+    gained = {tuple(line.split(" | ")[:4]): line.split(" | ")[4] for line in told[start:] if line.startswith("| ")}
+    assert gained["| all", "3", "cross-entropy", CROSS_FIT] == "+0.0900 ± 0.0100"
+    assert gained["| uniform", "2", "cross-entropy", "drop"] == "+0.1000 ± 0.0000"
+    assert gained["| ambiguous", "1", "cross-entropy", "drop"] == "+0.1000 ± nan"
+    assert told[-1].startswith("  cross-entropy: test +0.0100 ± 0.0100")  # what dropping gains from the leak
+
+
+def test_the_picture_has_a_panel_for_the_flags_and_each_kind() -> None:
+    panels = denoise_figure(*studied()).axes
+    assert [axes.get_title() for axes in panels] == ["flags", "uniform flips", "ambiguous flips"]
+    dropped = {line.get_label(): line.get_ydata() for line in panels[1].lines}["cross-entropy, drop"]
+    assert list(dropped) == pytest.approx([0.1, 0.1])
 
 
 def test_a_study_s_files_are_by_loss_and_way(case: Case) -> None:

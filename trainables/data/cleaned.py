@@ -8,7 +8,7 @@ One way for validation labels to come in remains, at second hand. The net that j
 all other folds, fold f and its labels among them; what it learnt from their errors may decide which rows the net of
 fold f is trained on, and that net is scored on those very labels. Only nets that saw neither g nor f would rule that
 out, k (k - 1) / 2 further trainings for each promoted trial: ten where five folds are trained. It is not done. Instead
-`benchmarks/denoise.py` measures it on known flips: how much oftener a net answers the wrong label of a validation image
+`benchmarks/denoise` measures it on known flips: how much oftener a net answers the wrong label of a validation image
 after cleaning than before. A net that gained its score from the leak would; docs/label_noise.md has the numbers.
 
 Rows that no fold validates (`--train-only`) have no such predictions and stay as they are.
