@@ -1,10 +1,8 @@
 """A search's trials, which report by hand: when its budget ends them, and who is promoted then."""
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,82 +10,14 @@ import pytest
 
 from cluster.budget import Budget, Comparing
 from cluster.course import Limit, Work, _played, course
-from cluster.flags import read_flags
-from cluster.plan import Plan, make_plan
 from cluster.resources import Resources, Slots
-from cluster.space import space_of
 from cluster.spending import Spending
 from search_spaces import InputError
+from tests.cluster.searching import METRIC, by_a_clock, ended, plan_with, promoted, report
 from trainables.files import load_json, save_array, save_json, write_whole
 from trainables.member import Member
 from trainables.scores import score
 from trainables.trial import load_recipe, load_trial
-
-METRIC = "val_robust_loss"
-
-
-def plan_with(stripes: Path, out: Path, *budget: str) -> Plan:
-    words = ["--data", str(stripes), "--folds", "2", "--out", str(out), "--quiet", "--epochs", "6"]
-    flags = read_flags([*words, *budget])
-    made = make_plan(flags, space_of(flags))
-    assert made is not None
-    return made
-
-
-def report(
-    plan: Plan,
-    spending: Spending,
-    number: int,
-    epoch: int,
-    value: float = 0.5,
-    seconds: float = 2.0,
-    diverged: bool = False,
-    falling: float = 0.0,
-) -> None:
-    """An epoch ends: its row is in the trial's folder, and Ray tells. Its value fell by so much with each epoch."""
-    trial = plan.search.trial(number)
-    if epoch == 1:
-        save_json(trial.recipe, plan.space.recipes(number + 1, 0)[number].to_dict())
-    row = {"seconds": seconds, "score_s": 0.1, "diverged": diverged}
-    rows = [{"epoch": each, METRIC: value + falling * (epoch - each), **row} for each in range(1, epoch + 1)]
-    write_whole(trial.fold(0).metrics, pd.DataFrame(rows).to_csv(index=False))
-    fake: Any = SimpleNamespace(config={"trial": number})
-    spending.on_trial_start(0, [], fake)
-    spending.on_trial_result(0, [], fake, rows[-1])
-
-
-def ended(spending: Spending, number: int) -> None:
-    """Ray tells that a trial runs no more."""
-    fake: Any = SimpleNamespace(config={"trial": number})
-    spending.on_trial_complete(0, [], fake)
-
-
-def paced(plan: Plan, spending: Spending, number: int, seconds: float) -> None:
-    """So many epochs of a trial that its pace is known."""
-    for epoch in (1, 2, 3):
-        report(plan, spending, number, epoch, seconds=seconds)
-
-
-def promoted(plan: Plan, *trials: int) -> list[Member]:
-    return [Member.of(number, plan.folds.count) for number in trials]
-
-
-@dataclass
-class Clock:
-    """Seconds since 1970, as a search is told them."""
-
-    now: float = 1000.0
-
-
-def by_a_clock(monkeypatch: pytest.MonkeyPatch, plan: Plan, slots: int, imports_s: float) -> tuple[Spending, Clock]:
-    """A search that begins now, by a clock that only its test moves."""
-    clock = Clock()
-    monkeypatch.setattr("cluster.spending.time", SimpleNamespace(time=lambda: clock.now, monotonic=lambda: clock.now))
-    object.__setattr__(plan, "imports_s", imports_s)
-    spending = Spending(plan, Resources(Slots(slots, 1, 0.0)))
-    monkeypatch.setattr(spending, "_started", clock.now)
-    spending.open_search()
-    return spending, clock
 
 
 def test_an_epoch_budget_keeps_what_promotion_takes(stripes: Path, tmp_path: Path) -> None:
@@ -264,131 +194,6 @@ def test_a_trial_too_costly_for_what_is_left_does_not_end_the_search(
     clock.now += 70.0
     assert spending.stop_all()
     assert spending.afforded(promoted(plan, 0, 2, 1)) == promoted(plan, 0, 1), "30 s are left, and 10 s of tolerance"
-
-
-def test_who_can_be_promoted_no_more_is_cut_if_another_can(
-    stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Of 300 s, fold 1 of trial 0 takes 6 x 30 s, and that of trial 1 6 x 5 s."""
-    plan = replace(plan_with(stripes, tmp_path / "OUT", "--time-budget", "300s"), quiet=False)
-    spending, clock = by_a_clock(monkeypatch, plan, slots=1, imports_s=0.0)
-    clock.now += 90.0
-    for epoch in (1, 2, 3):
-        report(plan, spending, 0, epoch, value=0.1, seconds=30.0)
-    clock.now += 40.0
-    assert not spending.too_slow(0, 3), "nobody else is there"
-    for epoch in (1, 2, 3):
-        assert not spending.too_slow(0, 3), "the other one's pace is not known"
-        report(plan, spending, 1, epoch, seconds=5.0)
-    assert not spending.too_slow(0, 2), "its pace is not known yet"
-    assert not spending.too_slow(1, 3), "it fits"
-    assert not spending.stop_all(), "170 s are left, and who leads takes 270"
-    with monkeypatch.context() as patch:
-        patch.setattr(spending, "_slots", replace(spending._slots, can_grow=True))
-        assert not spending.too_slow(0, 3), "machines are still to come"
-    assert spending.too_slow(0, 3)
-    report(plan, spending, 0, 3, value=0.1, seconds=30.0)
-    assert [each.member.stored for each in spending._first] == [1]
-    assert load_trial(plan.search, 0).status == "slow"
-    again = Spending(plan, Resources(Slots(1, 1, 0.0)))
-    again.open_search()
-    assert [each.member.stored for each in again._first] == [1], "the next driver knows"
-    again.close_search()
-    assert "too slow for the time budget: trial 000 after 3 epochs" in capsys.readouterr().out
-    more = Spending(replace(plan, budget=Budget(900.0)), Resources(Slots(1, 1, 0.0)))
-    more.open_search()
-    assert load_trial(plan.search, 0).status == "unfinished", "a greater budget goes on with it"
-
-
-@pytest.mark.parametrize("promote", ["1", "2"])
-def test_a_costly_first_recipe_does_not_end_the_search(
-    promote: str, stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Fold 1 of trial 0 takes 120 of 220 s, and that of trial 1 60 s: time is left for it, but for no search."""
-    plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "220s", "--promote", promote)
-    spending, clock = by_a_clock(monkeypatch, plan, slots=2, imports_s=0.0)
-    for epoch, seconds in ((1, 20.0), (2, 74.0)):
-        clock.now += seconds
-        report(plan, spending, 0, epoch, value=0.1, seconds=20.0)
-        report(plan, spending, 1, epoch, value=0.5, seconds=10.0)
-        assert not spending.stop_all()
-    clock.now += 40.0
-    assert not spending.too_slow(0, 3), "the other one's pace is not known"
-    report(plan, spending, 1, 3, value=0.5, seconds=10.0)
-    assert spending.too_slow(0, 3)
-    report(plan, spending, 0, 3, value=0.1, seconds=20.0)
-    assert not spending.stop_all()
-    assert [each.member.stored for each in spending._first] == [1]
-
-
-def test_a_recipe_as_slow_as_one_that_has_no_room_is_passed_over(
-    stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Both folds of another trial like trial 0 take 12 x 20 s, one after the other."""
-    plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "500s")
-    spending, clock = by_a_clock(monkeypatch, plan, slots=1, imports_s=0.0)
-    alike, *_ = plan.space.recipes(1, 0)
-    for epoch in (1, 2, 3):
-        assert spending.has_room_for(1, replace(alike, epochs=10_000)), "its pace is not known yet"
-        clock.now += 20.0
-        report(plan, spending, 0, epoch, seconds=20.0)
-    clock.now += 190.0
-    assert spending.has_room_for(1, alike), "250 s are left"
-    clock.now += 30.0
-    assert not spending.has_room_for(1, alike), "220 s are left, and 12.5 s of tolerance"
-    assert spending.has_room_for(1, replace(alike, image_size=2 * alike.image_size))
-    with monkeypatch.context() as patch:
-        patch.setattr(spending, "_slots", replace(spending._slots, can_grow=True))
-        assert spending.has_room_for(1, alike), "machines are still to come"
-        patch.setattr(spending, "_slots", replace(spending._slots, can_grow=False))
-        patch.setattr(spending, "_first", [])
-        assert spending.has_room_for(1, alike), "there is nobody else"
-
-
-def test_nobody_is_too_slow_for_a_diagonal(stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It wants one fold of each, whatever all folds would take."""
-    plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "500s", "--promotion", "diagonal")
-    spending, _ = by_a_clock(monkeypatch, plan, slots=1, imports_s=0.0)
-    paced(plan, spending, 0, 100.0)
-    paced(plan, spending, 1, 1.0)
-    assert not spending.too_slow(0, 3)
-    assert spending.has_room_for(2, *plan.space.recipes(1, 0))
-
-
-def test_what_is_not_begun_for_lack_of_room_is_begun_with_a_greater_budget(
-    stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "500s")
-    spending, _ = by_a_clock(monkeypatch, plan, slots=1, imports_s=0.0)
-    alike, *_ = plan.space.recipes(1, 0)
-    paced(plan, spending, 0, 45.0)
-    spending.end()
-    again, _ = by_a_clock(monkeypatch, plan, slots=1, imports_s=0.0)
-    assert again.over, "nor by the next driver"
-    assert not again.has_room_for(1, alike), "which knows the pace of trials that ended before"
-    more, _ = by_a_clock(monkeypatch, replace(plan, budget=Budget(900.0)), slots=1, imports_s=0.0)
-    assert not more.over
-    assert more.has_room_for(1, alike)
-
-
-def test_the_pace_of_others_counts_without_their_views(
-    stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An epoch of trial 0 takes 20 s, of which its scores take 0.1 s. The fastest epochs count."""
-    plan = plan_with(stripes, tmp_path / "OUT", "--time-budget", "500s")
-    spending, _ = by_a_clock(monkeypatch, plan, slots=1, imports_s=0.0)
-    alike, *_ = plan.space.recipes(1, 0)
-    paced(plan, spending, 0, 20.0)
-    spending.too_slow(0, 3)
-    fewer, more = (spending._costs.alone_as(1, replace(alike, tta_count=count))[1] for count in (1, 4))
-    view_s = 0.1 / alike.tta_count  # of all that are validated
-    plain = plan.folds.count * (plan.epochs - len(plan.scored_epochs))
-    answers = plan.folds.count  # the mean of several nets, or the moving one, is asked once more
-    predicted = plan.folds.count * len(plan.data.test_ids) / len(plan.folds.split(0)[1])
-    assert more - fewer == pytest.approx(3 * view_s * (plain + predicted), abs=3 * view_s * answers)
-    report(plan, spending, 0, 4, seconds=90.0)
-    spending.too_slow(0, 4)
-    assert spending._costs.alone_as(1, replace(alike, tta_count=1))[1] == fewer, "a stalled epoch bars nobody"
 
 
 def test_epochs_of_the_head_alone_are_no_pace(stripes: Path, tmp_path: Path) -> None:
