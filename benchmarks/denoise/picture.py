@@ -45,11 +45,12 @@ def _gains(axes: Axes, scores: pd.DataFrame) -> None:
     """A line for each loss and way: means over seeds."""
     tests = scores.pivot_table(index="share", columns=["loss", "way"], values="test", sort=False)
     axes.axhline(0, color="#999999", lw=1)
-    for loss, way in tests.columns:
+    for loss, way in dict.fromkeys(zip(scores["loss"], scores["way"], strict=True)):
         if (loss, way) != PLAIN and way in MARKERS:
-            line = {"ls": ":" if way == "none" else "-", "marker": MARKERS[way], "color": LOSS_COLOURS[loss]}
+            line = f"{':' if way == 'none' else '-'}{MARKERS[way]}"
             label = f"{loss}, {'as given' if way == 'none' else way}"
-            axes.plot(tests.index, tests[(loss, way)] - tests[PLAIN], ms=5, lw=1.2, label=label, **line)
+            gained = tests[(loss, way)] - tests[PLAIN]
+            axes.plot(tests.index, gained, line, color=LOSS_COLOURS[loss], ms=5, lw=1.2, label=label)
     _shares(axes)
 
 

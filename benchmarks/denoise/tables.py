@@ -36,7 +36,7 @@ def against(table: pd.DataFrame, column: str, loss: str, way: str, base: tuple[s
     """'+0.0123 ± 0.0040': mean and standard error over cases of the paired difference; '–' from itself."""
     if (loss, way) == base:
         return "–"
-    mean, se = mean_and_se(apart(table, column, loss, way, base))
+    mean, se = mean_and_se(list(apart(table, column, loss, way, base)))
     return f"{mean:+.4f} ± {se:.4f}"
 
 
@@ -44,11 +44,11 @@ def of_one(kind: str, share: float, findings: pd.DataFrame, scores: pd.DataFrame
     """The tables of one kind and share."""
     lines = [f"{kind}, {share:.0%}, n = {scores['case'].nunique()} seeds: mean ± standard deviation over seeds", ""]
     lines += _head("loss", *FOUND)
-    for loss, part in findings.groupby("loss", sort=False):
-        lines.append(_row(str(loss), *(_mean_and_sd(part[column]) for column in FOUND)))
+    for name, part in findings.groupby("loss", sort=False):
+        lines.append(_row(str(name), *(_mean_and_sd(part[column]) for column in FOUND)))
     lines += ["", "Differences are paired by seed: mean ± standard error.", "", *_head("loss", "way", *GAINED)]
     for (loss, way), part in scores.groupby(["loss", "way"], sort=False):
-        lines.append(_row(str(loss), str(way), *_gained(scores, part, str(loss), str(way))))
+        lines.append(_row(str(loss), _named(str(way)), *_gained(scores, part, str(loss), str(way))))
     return "\n".join([*lines, *_leaked(scores)])
 
 
@@ -66,7 +66,7 @@ def of_all(findings: pd.DataFrame, scores: pd.DataFrame) -> str:
     lines += _head("flips", "n", "loss", "way", *COMBINED)
     parts = {"all": scores, **{str(kind): part for kind, part in scores.groupby("kind", sort=False)}}
     for name, part in parts.items():
-        for loss, way in part.groupby(["loss", "way"], sort=False).groups:
+        for loss, way in dict.fromkeys(zip(part["loss"], part["way"], strict=True)):
             lines.append(_row(name, str(part["case"].nunique()), loss, _named(way), *_combined(part, loss, way)))
     return "\n".join([*lines, *_leaked(scores)])
 

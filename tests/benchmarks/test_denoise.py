@@ -1,5 +1,6 @@
 """What `benchmarks.denoise` counts by, on predictions made up for it; what it finds is in docs/label_noise.md."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 
 from analysis.summary import true_labels
+from benchmarks.denoise.__main__ import Flipped
 from benchmarks.denoise.picture import denoise_figure
 from benchmarks.denoise.study import CROSS_FIT, Training, found, judged_by, oof, scored, train_one
 from benchmarks.denoise.tables import against, of_all
@@ -14,6 +16,7 @@ from benchmarks.metric_study import Case, digits_case, write_folds
 from trainables.data.folds import Folds
 from trainables.data.kaggle import load_data
 from trainables.files import load_array, save_array
+from trainables.layout import FoldFolder
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +115,25 @@ def test_a_study_s_files_are_by_loss_and_way(case: Case) -> None:
     assert Training(case, "bi-tempered", "drop", 2).folder.path == case.kept / Path("bi-tempered/drop/fold2")
     assert Training(case, "bi-tempered", CROSS_FIT, 2).recipe.denoise == "drop"
     assert Training(case, "bi-tempered", "pairs", 0, 1).recipe.denoise == "none"
+
+
+def test_a_case_is_told_once_it_is_whole(case: Case) -> None:
+    flipped = Flipped(case, "uniform", 0.1, ("cross-entropy",), folds=3, epochs=1, cross_fit=False)
+    assert [each.way for each in flipped.cleaned] == ["drop"] * 3 + ["relabel"] * 3 + ["reweight"] * 3
+    assert not flipped.is_whole
+    for training in flipped.cleaned:
+        as_given = FoldFolder(case.kept / "cross-entropy" / "none" / f"fold{training.fold}")
+        save_array(training.folder.pred_probs, load_array(as_given.pred_probs))
+        save_array(training.folder.test_probs, load_array(as_given.test_probs))
+    assert flipped.is_whole
+    findings, scores = flipped.tables()
+    assert list(findings["kind"]) == ["uniform"]
+    assert list(scores["way"]) == ["none", "drop", "relabel", "reweight"]
+    crossed = replace(flipped, cross_fit=True)
+    assert not crossed.is_whole
+    pairs = [(each.fold, each.beside) for each in crossed.as_given if each.way == "pairs"]
+    assert pairs == [(0, 1), (0, 2), (1, 2)]
+    assert {each.way for each in crossed.cleaned} == {"drop", "relabel", "reweight", CROSS_FIT}
 
 
 @pytest.mark.slow
