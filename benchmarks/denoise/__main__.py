@@ -141,7 +141,8 @@ def main() -> None:
     studied = all_flipped(flags)
     if not flags.so_far:
         train_all(studied, flags.jobs)
-    whole = sorted((each for each in studied if each.is_whole), key=lambda each: flags.kinds.index(each.kind))
+    whole = [each for each in studied if each.is_whole]
+    whole.sort(key=lambda each: (flags.kinds.index(each.kind), each.share))
     if not whole:
         parser.error(f"no case of {flags.out} is whole yet")
     tell(whole, flags.out, flags.figure)

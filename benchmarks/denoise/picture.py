@@ -37,13 +37,13 @@ def _flags(axes: Axes, findings: pd.DataFrame) -> None:
         axes.plot(means.index, means["precision"], "--o", ms=5, color=colour, mfc="white", label=f"{kind}: precision")
         axes.plot(means.index, means["recall"], "-o", ms=5, color=colour, label=f"{kind}: recall")
     axes.set(ylim=(0, 1.02), title="flags", ylabel="precision, recall")
-    axes.legend(frameon=False, fontsize=8, loc="lower left")
+    axes.legend(frameon=False, fontsize=8, loc="center right", bbox_to_anchor=(1.0, 0.58))
     _shares(axes)
 
 
 def _gains(axes: Axes, scores: pd.DataFrame) -> None:
     """A line for each loss and way: means over seeds."""
-    tests = scores.pivot_table(index="share", columns=["loss", "way"], values="test", sort=False)
+    tests = scores.pivot_table(index="share", columns=["loss", "way"], values="test")
     axes.axhline(0, color="#999999", lw=1)
     for loss, way in dict.fromkeys(zip(scores["loss"], scores["way"], strict=True)):
         if (loss, way) != PLAIN and way in MARKERS:
