@@ -37,7 +37,7 @@ def _flags(axes: Axes, findings: pd.DataFrame) -> None:
         axes.plot(means.index, means["precision"], "--o", ms=5, color=colour, mfc="white", label=f"{kind}: precision")
         axes.plot(means.index, means["recall"], "-o", ms=5, color=colour, label=f"{kind}: recall")
     axes.set(ylim=(0, 1.02), title="flags", ylabel="precision, recall")
-    axes.legend(frameon=False, fontsize=8, loc="center right", bbox_to_anchor=(1.0, 0.58))
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
     _shares(axes)
 
 
