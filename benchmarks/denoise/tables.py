@@ -26,17 +26,12 @@ GAINED = (
 COMBINED = (GAINED[1], GAINED[2], "true, out of fold, beyond as given", "wrong label answered, beyond as given")
 
 
-def apart(table: pd.DataFrame, column: str, loss: str, way: str, base: tuple[str, str]) -> pd.Series:
-    """By case, the difference from another loss and way."""
-    values = table.pivot(index="case", columns=["loss", "way"], values=column)
-    return values[(loss, way)] - values[base]
-
-
 def against(table: pd.DataFrame, column: str, loss: str, way: str, base: tuple[str, str]) -> str:
     """'+0.0123 ± 0.0040': mean and standard error over cases of the paired difference; '–' from itself."""
     if (loss, way) == base:
         return "–"
-    mean, se = mean_and_se(list(apart(table, column, loss, way, base)))
+    values = table.pivot(index="case", columns=["loss", "way"], values=column)
+    mean, se = mean_and_se(list(values[(loss, way)] - values[base]))
     return f"{mean:+.4f} ± {se:.4f}"
 
 
