@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from math import isclose
 from statistics import median
@@ -13,16 +13,16 @@ import psutil
 from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial as RayTrial
 
-from cluster.budget import PACED, Alone, Budget, Remaining, closing_s, epochs_to_come, is_paced, is_too_slow, rooms
+from cluster.budget import PACED, Alone, Budget, closing_s, epochs_to_come, is_too_slow, rooms
 from cluster.costs import Costs
+from cluster.leaders import Leaders
 from cluster.plan import Plan
-from cluster.promotion import Standing, ranked
 from cluster.resources import Resources
 from search_spaces.recipe import Recipe
 from trainables.files import load_array, load_json, save_json
 from trainables.member import Member
-from trainables.scores import goodness, score
-from trainables.trial import load_epochs, load_recipe, load_trial, load_trials
+from trainables.scores import score
+from trainables.trial import load_epochs, load_trials
 
 _SAVE_EVERY_S = 1.0
 
@@ -45,15 +45,11 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         self._costs = Costs(plan, slots, float(stored.get("start_s", 0.0)), float(stored.get("turnover_s", 0.0)))
         self._started = psutil.Process().create_time()
         self._saved = 0.0
-        self._standings: dict[int, Standing] = {}
-        self._backbones: dict[int, str] = {}
+        self._leaders = Leaders(plan, self._costs)
         self._epochs = 0
         self._ready: dict[int, float] = {}
         self._turnovers: list[float] = []
-        self._running: set[int] = set()
         self._counted: dict[int, int] = {}
-        self._first: list[Remaining] = []
-        self._expected: list[Remaining] = []
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray Tune pickles its callbacks beside the experiment; nothing of this one is wanted there."""
@@ -85,14 +81,14 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         trials = load_trials(self._plan.search)
         for trial in trials:
             if trial.epoch and trial.status not in ("slow", "diverged", "failed"):
-                self._stands(trial.number, trial.epoch, trial.last(self._plan.metric))
+                self._leaders.stands(trial.number, trial.epoch, trial.last(self._plan.metric))
         self._counted = {trial.number: trial.epoch for trial in trials}
         if self._plan.budget.seconds is not None:
             for trial in (each for each in trials if each.epoch >= PACED):
                 self._costs.learn(trial.number)
         self._epochs = self._trained_epochs()
         self._began = time.monotonic()
-        self._estimate()
+        self._leaders.estimate()
 
     def close_search(self) -> None:
         """After the trials: those that the budget cut short are worth what they were after their last epoch."""
@@ -166,10 +162,11 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         if not self._judges_pace or not PACED <= epoch < plan.epochs:
             return False
         here = self._costs.remaining(Member.of(number, plan.folds.count))
-        if not is_too_slow(self._costs.alone(here), self._alone_of_others(number), self._rooms()):
+        others = map(self._costs.alone, self._leaders.others(number))
+        if not is_too_slow(self._costs.alone(here), others, self._rooms()):
             return False
         self._slow[str(number)], self._slow_for = epoch, plan.budget
-        self._standings.pop(number, None)
+        self._leaders.drop(number)
         self._save()
         return True
 
@@ -177,19 +174,13 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         """Whether a trial that is still to begin would not be too slow, as far as is known."""
         if not self._judges_pace:
             return True
-        others = map(self._costs.alone, self._first)
+        others = map(self._costs.alone, self._leaders.first)
         return not is_too_slow(self._costs.alone_as(number, recipe), others, self._rooms())
 
     def end(self) -> None:
         """The budget has ended the search: it has room for no further recipe."""
         self._ended_for = self._plan.budget
         self._save()
-
-    def _alone_of_others(self, number: int) -> Iterator[Alone]:
-        """Of those that would be promoted without this trial, and whose pace is known."""
-        others = ranked([each for each in self._standings.values() if each.number != number and self._is_paced(each)])
-        for member in self._plan.promotion.members(others, self._backbones):
-            yield self._costs.alone(self._costs.remaining(member))
 
     @property
     def _judges_pace(self) -> bool:
@@ -213,18 +204,18 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
 
     def on_trial_start(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
         self._ready[trial.config["trial"]] = time.monotonic()
-        self._running.add(trial.config["trial"])
-        self._costs.most_running = max(self._costs.most_running, len(self._running))
+        self._leaders.running.add(trial.config["trial"])
+        self._costs.most_running = max(self._costs.most_running, len(self._leaders.running))
 
     def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
-        self._running.discard(trial.config["trial"])
-        self._estimate()
+        self._leaders.running.discard(trial.config["trial"])
+        self._leaders.estimate()
 
     def on_trial_error(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **_info: Any) -> None:
         """It may be the last attempt; where it is not, the next one reports again."""
-        self._running.discard(trial.config["trial"])
-        self._standings.pop(trial.config["trial"], None)
-        self._estimate()
+        self._leaders.running.discard(trial.config["trial"])
+        self._leaders.drop(trial.config["trial"])
+        self._leaders.estimate()
 
     def on_step_end(self, iteration: int, trials: list[RayTrial], **_info: Any) -> None:
         self.look()
@@ -238,10 +229,10 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
             self._epochs += 1
             self._note_delay(number, result["seconds"])
         if result["diverged"] or str(number) in self._slow:
-            self._standings.pop(number, None)
+            self._leaders.drop(number)
         else:
-            self._stands(number, epoch, result[self._plan.metric])
-        self._estimate()
+            self._leaders.stands(number, epoch, result[self._plan.metric])
+        self._leaders.estimate()
         self.look()
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
@@ -253,7 +244,7 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
             self._ended_for = self._plan.budget
         return self.over
 
-    # Estimates.
+    # When it is over.
 
     def _note_delay(self, number: int, seconds: float) -> None:
         """How long a worker took to begin, besides the epoch itself."""
@@ -265,70 +256,20 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
             self._turnovers.append(max(0.0, now - ready - seconds))
             self._costs.turnover_s = median(self._turnovers)
 
-    def _stands(self, number: int, epoch: int, value: float) -> None:
-        self._standings[number] = Standing(number, epoch, goodness(self._plan.metric, value))
-        if number not in self._backbones:
-            self._backbones[number] = load_recipe(self._plan.search.trial(number)).backbone
-
-    def _estimate(self) -> None:
-        """Who would be promoted now, and who is about to take their place; what they cost."""
-        if not self._plan.budget:
-            return
-        reached = ranked([replace(each, cut=each.number in self._running) for each in self._standings.values()])
-        first = self._plan.promotion.members(reached, self._backbones)
-        wanted = {number for member in first for number in member.trials}
-        furthest = max(reached.values(), default=0)  # where a challenger may get
-        order = self._with_challengers([number for number in reached if number in wanted])
-        coming = {n: furthest if n in self._running else reached[n] for n in order}
-        coming |= {n: epoch for n, epoch in reached.items() if n not in coming}
-        expected = self._plan.promotion.members(coming, self._backbones)
-        remaining = {member: self._costs.remaining(member) for member in dict.fromkeys([*first, *expected])}
-        self._first, self._expected = ([remaining[member] for member in each] for each in (first, expected))
-
-    def _with_challengers(self, first: Sequence[int]) -> list[int]:
-        """Each running trial beyond the last rung before those that it is ahead of: it may take their place.
-
-        One that costs more than whom it displaces in the last epoch of a search would leave no time for itself.
-        """
-        running, last_rung = sorted(self._running & set(self._standings)), max(self._plan.rungs, default=0)
-        challengers = [here for here in (self._standings[n] for n in running) if here.epoch > last_rung]
-        if not challengers:
-            return list(first)
-        values = {number: load_trial(self._plan.search, number).values(self._plan.metric) for number in first}
-        order = list(first)
-        for here in challengers:
-            others = [other for other in order if other != here.number]
-            ahead_of = [other for other in first if other != here.number and self._is_ahead(here, values[other])]
-            if ahead_of:
-                place = min(others.index(other) for other in ahead_of)
-                order = [*others[:place], here.number, *others[place:]]
-        return order
-
-    def _is_ahead(self, here: Standing, values: Sequence[float]) -> bool:
-        """Of a trial with these values, one an epoch, when it was at the same epoch."""
-        return here.epoch <= len(values) and here.good > goodness(self._plan.metric, values[here.epoch - 1])
-
     def _reached(self) -> bool:
-        budget, slots = self._plan.budget, min(self._slots.concurrent, max(1, len(self._running)))
-        if not self._first:  # nothing to promote yet, and maybe never: where all diverge, the budget itself is the end
+        budget, slots = self._plan.budget, min(self._slots.concurrent, max(1, len(self._leaders.running)))
+        if not self._leaders.first:  # nor ever, maybe: where all diverge, the budget itself is the end
             return (budget.seconds is not None and self._left_s() <= 0) or (
                 budget.epochs is not None and self._epochs >= budget.epochs
             )
         if budget.seconds is not None:
-            left_s = self._left_s()
-            kept = self._costs.pipeline(self._expected).within(self._expected, left_s, budget.seconds)
-            if left_s <= (self._costs.pipeline(kept).to_come_s(kept) if self._is_warm() else 0):
+            left_s, expected = self._left_s(), self._leaders.expected
+            kept = self._costs.pipeline(expected).within(expected, left_s, budget.seconds)
+            if left_s <= (self._costs.pipeline(kept).to_come_s(kept) if self._leaders.are_paced else 0):
                 return True
         of_a_member = self._plan.folds.count * self._plan.epochs
-        to_come = epochs_to_come(self._first, self._plan.promotion.count, of_a_member)
+        to_come = epochs_to_come(self._leaders.first, self._plan.promotion.count, of_a_member)
         return budget.has_no_epochs_left(self._epochs, slots, to_come)
-
-    def _is_warm(self) -> bool:
-        """Whether the leader's pace is known: its first epoch says too much of what is to come."""
-        return self._is_paced(self._standings[self._first[0].member.trials[0]])
-
-    def _is_paced(self, here: Standing) -> bool:
-        return is_paced(here.epoch, here.number in self._running)
 
     def _left_s(self) -> float:
         assert self._plan.budget.seconds is not None

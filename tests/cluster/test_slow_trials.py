@@ -34,11 +34,11 @@ def test_who_can_be_promoted_no_more_is_cut_if_another_can(
         assert not spending.too_slow(0, 3), "machines are still to come"
     assert spending.too_slow(0, 3)
     report(plan, spending, 0, 3, value=0.1, seconds=30.0)
-    assert [each.member.stored for each in spending._first] == [1]
+    assert [each.member.stored for each in spending._leaders.first] == [1]
     assert load_trial(plan.search, 0).status == "slow"
     again = Spending(plan, Resources(Slots(1, 1, 0.0)))
     again.open_search()
-    assert [each.member.stored for each in again._first] == [1], "the next driver knows"
+    assert [each.member.stored for each in again._leaders.first] == [1], "the next driver knows"
     again.close_search()
     assert "too slow for the time budget: trial 000 after 3 epochs" in capsys.readouterr().out
     more = Spending(replace(plan, budget=Budget(900.0)), Resources(Slots(1, 1, 0.0)))
@@ -64,7 +64,7 @@ def test_a_costly_first_recipe_does_not_end_the_search(
     assert spending.too_slow(0, 3)
     report(plan, spending, 0, 3, value=0.1, seconds=20.0)
     assert not spending.stop_all()
-    assert [each.member.stored for each in spending._first] == [1]
+    assert [each.member.stored for each in spending._leaders.first] == [1]
 
 
 def test_a_recipe_as_slow_as_one_that_has_no_room_is_passed_over(
@@ -87,7 +87,7 @@ def test_a_recipe_as_slow_as_one_that_has_no_room_is_passed_over(
         patch.setattr(spending, "_slots", replace(spending._slots, can_grow=True))
         assert spending.has_room_for(1, alike), "machines are still to come"
         patch.setattr(spending, "_slots", replace(spending._slots, can_grow=False))
-        patch.setattr(spending, "_first", [])
+        patch.setattr(spending._leaders, "first", [])
         assert spending.has_room_for(1, alike), "there is nobody else"
 
 

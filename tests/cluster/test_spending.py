@@ -44,11 +44,11 @@ def test_an_epoch_budget_keeps_what_a_diagonal_takes(stripes: Path, tmp_path: Pa
     plan = plan_with(stripes, tmp_path / "OUT", "--epoch-budget", "40", "--promotion", "diagonal")
     spending = Spending(plan, Resources(Slots(1, 1, 0.0)))
     spending.open_search()
-    assert [each.epochs for each in spending._first] == []
+    assert [each.epochs for each in spending._leaders.first] == []
     for epoch in range(1, 7):
         report(plan, spending, 0, epoch)
     report(plan, spending, 1, 1)
-    (first,) = spending._first
+    (first,) = spending._leaders.first
     assert (first.member.trials, first.epochs) == ((0, 1), 6)
     assert first.training_s[0] == 0 < 6 * 2.0 <= first.training_s[1]
     spent = 7
@@ -128,8 +128,8 @@ def test_who_is_about_to_take_a_place_is_paid_for(
 ) -> None:
     """Trials 0 and 1 have ended; trial 2, twice as slow, is half through, and as they were then or better."""
     spending = two_ended_and_one_half_through(stripes, tmp_path, value)
-    assert [each.member.stored for each in spending._first] == [0, 1]
-    assert [each.member.stored for each in spending._expected] == expected
+    assert [each.member.stored for each in spending._leaders.first] == [0, 1]
+    assert [each.member.stored for each in spending._leaders.expected] == expected
 
 
 def two_ended_and_one_half_through(stripes: Path, tmp_path: Path, value: float) -> Spending:
@@ -150,9 +150,9 @@ def two_ended_and_one_half_through(stripes: Path, tmp_path: Path, value: float) 
 def test_who_is_ahead_already_has_the_place(stripes: Path, tmp_path: Path, value: float, first: list[int]) -> None:
     """Whatever its last epochs bring, the budget may end it now."""
     spending = two_ended_and_one_half_through(stripes, tmp_path, value)
-    assert [each.member.stored for each in spending._first] == first
+    assert [each.member.stored for each in spending._leaders.first] == first
     ended(spending, 2)
-    assert [each.member.stored for each in spending._first] == [0, 1], "a rung has stopped it"
+    assert [each.member.stored for each in spending._leaders.first] == [0, 1], "a rung has stopped it"
 
 
 def test_where_every_trial_diverges_the_budget_itself_is_the_end(stripes: Path, tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_a_trial_too_costly_for_what_is_left_does_not_end_the_search(
     assert not spending.stop_all()
     for epoch in range(1, 5):
         report(plan, spending, 2, epoch, value=0.55, seconds=30.0)
-    assert [each.member.stored for each in spending._expected] == [0, 2]
+    assert [each.member.stored for each in spending._leaders.expected] == [0, 2]
     assert not spending.stop_all(), "100 s are left, and trial 2 alone takes 240 s"
     clock.now += 70.0
     assert spending.stop_all()
