@@ -1,4 +1,4 @@
-"""One picture of what rules save and lose: a panel for each set of stored curves."""
+"""What rules save and lose, and what an epoch buys: a picture each, with a panel for each set of stored curves."""
 
 from __future__ import annotations
 
@@ -57,3 +57,26 @@ def _draw(axes: Axes, rows: pd.DataFrame, label: str, marker: str, colour: str, 
         if "factor" in str(name):
             place = (row["share"], row["lost"])
             axes.annotate(str(name)[-1], place, xytext=(5, 4), textcoords="offset points", fontsize=7, color=colour)
+
+
+EQUAL_EPOCHS = {"ours, grace 1, factor 3": "#9ecae1", "ours, grace 1, factor 4": "#41ab5d"}
+"""Rules that are drawn beside the shipped one, and no stopping; all are in the table."""
+
+
+def epochs_figure(found: Mapping[str, pd.DataFrame], shipped: str, none: str) -> Figure:
+    """By set, for each pool, rule and number of trials, the mean `epochs` and accuracy `of 2`."""
+    figure = Figure(figsize=(5.6 * len(found), 4.4), layout="constrained")
+    for axes, (name, means) in zip(figure.subplots(1, len(found), squeeze=False).flat, found.items(), strict=True):
+        over_pools = means.groupby(["rule", "trials"], sort=False)[["epochs", "of 2"]].mean()
+        for rule, colour in {none: "black", **EQUAL_EPOCHS, shipped: "#08519c"}.items():
+            curve = over_pools.loc[rule]
+            label = f"{rule} (shipped)" if rule == shipped else rule
+            axes.plot(
+                curve["epochs"], curve["of 2"], "o-", color=colour, ms=4, lw=2 if rule == shipped else 1, label=label
+            )
+        axes.set(xlabel="epochs trained", ylabel="accuracy, the better one of the best two", title=name, xscale="log")
+        axes.set_xticks([25, 50, 100, 200, 400, 800], ["25", "50", "100", "200", "400", "800"], minor=False)
+        axes.minorticks_off()
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].legend(frameon=False, fontsize=9)
+    return figure
