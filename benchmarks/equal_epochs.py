@@ -81,7 +81,7 @@ def tell(means: pd.DataFrame, epochs: Sequence[int], title: str) -> None:
         for rule, of_rule, errors in zip(ahead.index, ahead.to_numpy(), error.to_numpy(), strict=True):
             print(f"| {rule} | {' | '.join(map(_cell, of_rule, errors))} |")
         own = read.xs(DEFAULT, level="rule").to_numpy().mean(axis=0)
-        print(f"| *accuracy of {DEFAULT}* | {' | '.join(f'{value:.4f}' for value in own)} |")
+        print(f"| *accuracy of {DEFAULT}* | {' | '.join('' if np.isnan(each) else f'{each:.4f}' for each in own)} |")
 
 
 def _cell(ahead: float, error: float) -> str:
