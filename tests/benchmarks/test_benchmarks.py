@@ -5,16 +5,19 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.datasets import load_digits
 
 from benchmarks.loss_speed import port_loss
 from benchmarks.noise import NOISES
-from benchmarks.optimism import as_noisy_labels_see_it
+from benchmarks.optimism import as_noisy_labels_see_it, found, tell_found
 from benchmarks.ranking import CANDIDATES, regrets, rho, softmax_probs, with_means
 from search_spaces import Recipe
 from trainables.data.digits import flip_labels
+from trainables.files import load_json
+from trainables.layout import SearchFolder
 from trainables.losses.bi_tempered import bi_tempered_loss, tempered_softmax
 
 
@@ -79,6 +82,25 @@ def test_every_candidate_is_lower_for_better(name: str) -> None:
     good, bad = (rng.dirichlet(np.ones(3), size=200) * 0.5 + each * np.eye(3)[labels] for each in (0.5, 0.1))
     good, bad = (each / each.sum(1, keepdims=True) for each in (good, bad))
     assert CANDIDATES[name](good, labels, recipe) < CANDIDATES[name](bad, labels, recipe)
+
+
+def test_what_searches_found_is_a_table_over_them(capsys: pytest.CaptureFixture[str]) -> None:
+    tell_found(pd.DataFrame([{"accuracy": 0.97, "seconds": 100.0}, {"accuracy": 0.99, "seconds": 104.4}]))
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "| n = 2 searches | mean | standard deviation | range |",
+        "|---|---|---|---|",
+        "| accuracy | 0.9800 | 0.0141 | 0.9700–0.9900 |",
+        "| seconds | 102 | 3 | 100–104 |",
+    ]
+
+
+@pytest.mark.slow
+def test_what_a_search_found_is_in_its_summary(finished_search: Path) -> None:
+    search = SearchFolder(finished_search)
+    row, summary = found(search), load_json(search.summary)
+    ahead = row["ensemble, true test accuracy"] - row["best single net of the search, true test accuracy"]
+    assert row["ensemble less that net"] == ahead
+    assert row[f"epochs trained, of {4 * 3} without stopping"] == summary["epochs_trained"]
 
 
 @pytest.mark.slow
