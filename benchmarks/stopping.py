@@ -47,6 +47,8 @@ NONE, OURS = "no stopping", "ours"
 DEFAULT = f"{OURS}, grace {GRACE_EPOCHS}, factor {REDUCTION_FACTOR}"
 TARGET_SHARE = 0.3
 """Of the epochs of no stopping, at a loss inside one standard error."""
+EARLY = (1, 2, 3, 4)
+"""Epochs that a grace could be."""
 MEASURES = ("share", "time", "lost", "lost of 2", "picked")
 
 
@@ -169,6 +171,18 @@ def tell_sizes(found: pd.DataFrame, rule: str) -> None:
         print(f"| {trials} | {slots} | {len(rows)} | {' | '.join(cells)} |")
 
 
+def tell_early(pools: list[Pool]) -> None:
+    """How much an early epoch says of the last one, by the default ranking number, over all recipes."""
+    goods = [pd.DataFrame(pool.goods[METRICS[0]]) for pool in pools]
+    cells = []
+    for epoch in EARLY:
+        ranks = [good[epoch - 1].corr(good[good.columns[-1]], method="spearman") for good in goods]
+        cells.append(f"{np.mean(ranks):.2f} ({min(ranks):.2f}–{max(ranks):.2f})")
+    print("\nrank correlation with the last epoch, mean (range) over data seeds\n")
+    print(f"| after epoch {' | '.join(map(str, EARLY))} |")
+    print(f"{'|---' * len(EARLY)}|\n| {' | '.join(cells)} |")
+
+
 def within_target(found: pd.DataFrame) -> str | None:
     """Of ours with at most 0.3 of the epochs the rule that loses least, if there is one."""
     told = as_json(found)
@@ -216,6 +230,7 @@ def main(arguments: list[str] | None = None) -> None:
             print(f"note: {path.name} has too few recipes for searches of {min(flags.trials)} trials")
             continue
         found, end_se = all_compared(pools, flags), float(np.mean([pool.end_se for pool in pools]))
+        tell_early(pools)
         tell_all(found, f"{path.name}: {', '.join(str(pool.size[0]) for pool in pools)} recipes", end_se)
         tables[path.name.split(".")[0]] = (means(found[found["metric"] == METRICS[0]]), end_se)
         told[path.name] = {metric: as_json(rows) for metric, rows in found.groupby("metric")}

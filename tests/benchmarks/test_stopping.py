@@ -58,6 +58,17 @@ def test_the_table_of_curves_that_never_cross(tmp_path: Path, capsys: pytest.Cap
     assert told.exists()
 
 
+def test_how_much_an_early_epoch_says_of_the_last_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In one seed the first epoch has the recipes the other way round."""
+    path = made_up(tmp_path / "made.csv.gz")
+    table = load_curves(path)
+    early = (table["seed"] == 1) & (table["epoch"] == 1)
+    table.loc[early, METRICS[0]] = table.loc[early, "recipe"] / 10
+    save_curves(path, table)
+    stopping.tell_early(load_pools(path))
+    assert "| 0.00 (-1.00–1.00) | 1.00 (1.00–1.00) |" in capsys.readouterr().out
+
+
 def test_too_few_recipes_are_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stopping.main([str(made_up(tmp_path / "made.csv.gz")), "--trials", "9"])
     assert "note: made.csv.gz has too few recipes for searches of 9 trials" in capsys.readouterr().out
