@@ -52,6 +52,7 @@ def _search(add: Callable[..., object]) -> None:
     add("--searcher", choices=SEARCHERS, default=SEARCHERS[0], help="how recipes are drawn: at random, or by TPE")
     add("--trials", type=int, help="recipes to try (default: the space's)")
     add("--epochs", type=int, help="epochs of a whole training (default: the space's)")
+    add("--grace-period", type=int, metavar="N", help="epochs before ASHA may stop a trial (default: 2)")
     add("--metric", choices=METRICS, default=METRICS[0], help="what ASHA, promotion and ensemble improve")
     add("--seed", type=int, default=0, help="of recipes, folds and trainings (default: 0)")
     add("--warm-start", type=Path, metavar="OUT", help="try the promoted recipes of another search first")
@@ -159,6 +160,7 @@ def check_numbers(flags: argparse.Namespace, space: Space) -> None:
         for name, least in (
             ("trials", 1),
             ("epochs", 1),
+            ("grace_period", 1),
             ("promote", 1),
             ("folds", 2),
             ("concurrent", 1),

@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from cluster.asha import GRACE_EPOCHS
 from cluster.snapshot import code_hash
 from search_spaces import InputError, Space
 from search_spaces.edges import described
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from cluster.plan import Plan
 
 # What a resumed search must share with the one that it goes on with.
-_SAME = ("space", "folds", "epochs", "metric", "seed", "searcher", "data_hash", "fold_hash")
+_SAME = ("space", "folds", "epochs", "grace_period", "metric", "seed", "searcher", "data_hash", "fold_hash")
 _MEANING = {
     "data_hash": ": labels, tables or images changed since this search began",
     "fold_hash": ": other images validate in a fold",
@@ -49,6 +50,7 @@ def _about(plan: Plan) -> dict[str, Any]:
         "weights": str(plan.weights) if plan.weights else None,
         "folds": plan.folds.count,
         "epochs": plan.epochs,
+        "grace_period": plan.grace_period,
         "trials": plan.trials,
         "searcher": plan.searcher,
         "promotion": plan.promotion.kind,
@@ -74,6 +76,7 @@ def check_resumed(plan: Plan) -> str | None:
     if not plan.resume:
         return None
     stored, about = load_object(plan.search.search, "trials", "space_hash", "code_hash", "libraries"), _about(plan)
+    stored = {"grace_period": GRACE_EPOCHS, **stored}  # searches of earlier code had no other
     differing = [
         f"{name} was {stored.get(name)!r}, is {about[name]!r}{_MEANING.get(name, '')}"
         for name in _SAME

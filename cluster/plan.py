@@ -65,6 +65,8 @@ class Plan:
     imports_s: float
     """From the start of the process to the first line of its own work: how fast this machine is."""
     promotion: Promotion
+    grace_period: int
+    """Epochs of every trial before ASHA may stop it."""
     metric: str
     seed: int
     weights: Path | None
@@ -109,7 +111,7 @@ class Plan:
 
     @property
     def rungs(self) -> tuple[int, ...]:
-        return rung_epochs(self.epochs)
+        return rung_epochs(self.epochs, self.grace_period)
 
     @property
     def scored_epochs(self) -> frozenset[int]:
@@ -183,6 +185,7 @@ def _checked(flags: argparse.Namespace, space: Space, imports_s: float) -> Plan:
         budget=budget,
         imports_s=imports_s,
         promotion=_promotion(flags, space),
+        grace_period=_grace_period(flags),
         metric=flags.metric,
         seed=flags.seed,
         weights=flags.weights.resolve() if flags.weights else None,
@@ -228,11 +231,15 @@ def _promotion(flags: argparse.Namespace, space: Space) -> Promotion:
     return Promotion(flags.promotion, promoted_count(flags, space), flags.folds)
 
 
+def _grace_period(flags: argparse.Namespace) -> int:
+    return GRACE_EPOCHS if flags.grace_period is None else int(flags.grace_period)
+
+
 def _budget(flags: argparse.Namespace, space: Space) -> Budget:
     """What the search may cost; an epoch budget must have room for the promotion and something to choose from."""
     budget = Budget(seconds_of(flags.time_budget, "--time-budget") if flags.time_budget else None, flags.epoch_budget)
     promotion, epochs = _promotion(flags, space), int(space.fields["epochs"])
-    least = promotion.count * (promotion.folds * epochs + GRACE_EPOCHS)
+    least = promotion.count * (promotion.folds * epochs + _grace_period(flags))
     if budget.epochs is not None and budget.epochs < least:
         raise InputError(
             f"--epoch-budget must be at least {least}, got {budget.epochs}: promotion alone takes "

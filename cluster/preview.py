@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import torch
 
-from cluster.asha import GRACE_EPOCHS, REDUCTION_FACTOR
+from cluster.asha import REDUCTION_FACTOR
 from cluster.budget import closing_s, comparing
 from cluster.course import Limit
 from cluster.outlook import Machines, Outlook, Size, described, outlook
@@ -143,7 +143,7 @@ def preview(plan: Plan, gpus: int | None, price: float | None) -> str:
             *_known(plan),
             f"search     {plan.trials or 'as many'} trials of at most {plan.epochs} epochs on fold 0"
             f"{'' if plan.trials else ' as the budget allows'}, ASHA on {plan.metric} "
-            f"(grace {GRACE_EPOCHS}, factor {REDUCTION_FACTOR}, rungs {', '.join(map(str, plan.rungs)) or 'none'})"
+            f"(grace {plan.grace_period}, factor {REDUCTION_FACTOR}, rungs {', '.join(map(str, plan.rungs)) or 'none'})"
             + (f": at most {plan.trials * plan.epochs} epochs" if plan.trials else ""),
             f"promotion  {plan.promotion}: {promotion} epochs more{_together(plan)}",
             *_denoised(plan),

@@ -52,6 +52,7 @@ REFUSED: dict[str, tuple[Broken, str]] = {
     "trials not whole": (flags("--trials", 1.5), "argument --trials: invalid int value: '1.5'"),
     "epochs NaN": (flags("--epochs", "nan"), "argument --epochs: invalid int value: 'nan'"),
     "epochs negative": (flags("--epochs", -1), "--epochs must be at least 1, got -1"),
+    "grace period 0": (flags("--grace-period", 0), "--grace-period must be at least 1, got 0"),
     "folds 1": (flags("--folds", 1), "--folds must be at least 2, got 1"),
     "GPUs NaN": (flags("--gpus-per-trial", "nan"), "--gpus-per-trial must be a number of at least 0, got nan"),
     "GPUs infinite": (flags("--gpus-per-trial", "inf"), "--gpus-per-trial must be a number of at least 0, got inf"),

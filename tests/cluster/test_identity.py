@@ -49,12 +49,21 @@ def test_the_same_search_goes_on_with_as_many_trials_or_more(begun: Plan) -> Non
         begin(resumed(begun, "--trials", "4"))
 
 
+def test_a_search_of_code_without_a_grace_period_goes_on_with_the_default(begun: Plan) -> None:
+    about = load_json(begun.search.search)
+    save_json(begun.search.search, {name: value for name, value in about.items() if name != "grace_period"})
+    begin(resumed(begun, "--trials", "4"))
+    with pytest.raises(InputError, match="grace_period was 2, is 3"):
+        begin(resumed(begun, "--trials", "4", "--grace-period", "3"))
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
         (("--seed", "1"), "seed was 0, is 1"),
         (("--metric", "val_accuracy"), "metric was 'val_robust_loss', is 'val_accuracy'"),
         (("--epochs", "5"), "epochs was 12, is 5"),
+        (("--grace-period", "1"), "grace_period was 2, is 1"),
         (("--folds", "3"), "fold_hash was"),
         (("--set", "t1=0.5"), "the recipes are not those of the space"),
         (("--searcher", "tpe"), "searcher was 'random', is 'tpe'"),

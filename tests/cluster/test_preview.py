@@ -60,6 +60,21 @@ def test_a_plan_says_what_a_budget_buys(
     assert "at 2 an hour" in printed
 
 
+def test_the_grace_period_moves_the_rungs(
+    planned: Planned, capsys: pytest.CaptureFixture[str], stripes: Path, tmp_path: Path
+) -> None:
+    plan = planned("--grace-period", "1")
+    assert (plan.rungs, plan.scored_epochs) == ((1, 3), {1, 3, 6})
+    assert plan.setting(TWO_SLOTS.usual).curve_epochs == (1, 3)
+    assert "--grace-period 1" in plan.command
+    assert (planned().rungs, planned("--grace-period", "6").rungs) == ((2,), ())
+    words = ["--data", str(stripes), "--folds", "2", "--epochs", "6", "--out", str(tmp_path / "OUT"), "--plan"]
+    assert search.main([*words, "--grace-period", "1"]) == 0
+    assert "(grace 1, factor 3, rungs 1, 3)" in capsys.readouterr().out
+    assert search.main([*words, "--grace-period", "4", "--epoch-budget", "31"]) == 2
+    assert "--epoch-budget must be at least 32, got 31" in capsys.readouterr().err
+
+
 def test_the_data_is_listed_once_in_a_command(planned: Planned, monkeypatch: pytest.MonkeyPatch) -> None:
     listed: list[DataPlace] = []
 
