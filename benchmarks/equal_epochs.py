@@ -103,10 +103,13 @@ def main(arguments: list[str] | None = None) -> None:
     for path in flags.files or sorted(STORED.glob("*.csv.gz")):
         pools = load_pools(path)
         name = path.name.split(".")[0]
+        if all(pool.size[0] < min(flags.trials) for pool in pools):
+            print(f"note: {path.name} has too few recipes for searches of {min(flags.trials)} trials")
+            continue
         found[name] = all_replayed(pools, flags)
         n = sum(1 for pool, size in product(pools, flags.trials) if size <= pool.size[0]) * flags.draws
         tell(found[name], flags.epochs, f"{name}, n = {n} searches a rule, {len(pools)} data seeds")
-    if flags.figure:
+    if flags.figure and found:
         epochs_figure(found, DEFAULT, NONE).savefig(flags.figure, dpi=110)
 
 

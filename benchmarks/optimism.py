@@ -76,9 +76,10 @@ def found(search: SearchFolder) -> dict[str, float]:
         "best single net of the search, true test accuracy": net,
         "ensemble less that net": ensemble["test_accuracy"] - net,
         "ensemble, out of fold, on the labels as given": ensemble["oof_accuracy"],
-        "the same, way of blending chosen without the fold that it is used on": ensemble["nested_accuracy"],
-        f"epochs trained, of {summary['epochs_without_stopping']} without stopping": summary["epochs_trained"],
-        "wall-clock of the command, s": summary["wall_s"],
+        "the same, weights picked without the fold that they are used on": ensemble["nested_accuracy"],
+        "epochs trained": summary["epochs_trained"],
+        "epochs without stopping": summary["epochs_without_stopping"],
+        "wall-clock of the command (of the last one, where it was interrupted), s": summary["wall_s"],
     }
 
 

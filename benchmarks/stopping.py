@@ -175,12 +175,13 @@ def tell_early(pools: list[Pool]) -> None:
     """How much an early epoch says of the last one, by the default ranking number, over all recipes."""
     goods = [pd.DataFrame(pool.goods[METRICS[0]]) for pool in pools]
     cells = []
-    for epoch in EARLY:
+    early = [epoch for epoch in EARLY if epoch < min(pool.size[1] for pool in pools)]
+    for epoch in early:
         ranks = [good[epoch - 1].corr(good[good.columns[-1]], method="spearman") for good in goods]
         cells.append(f"{np.mean(ranks):.2f} ({min(ranks):.2f}–{max(ranks):.2f})")
     print("\nrank correlation with the last epoch, mean (range) over data seeds\n")
-    print(f"| after epoch {' | '.join(map(str, EARLY))} |")
-    print(f"{'|---' * len(EARLY)}|\n| {' | '.join(cells)} |")
+    print(f"| after epoch {' | '.join(map(str, early))} |")
+    print(f"{'|---' * len(early)}|\n| {' | '.join(cells)} |")
 
 
 def within_target(found: pd.DataFrame) -> str | None:

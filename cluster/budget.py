@@ -82,11 +82,13 @@ class Pace:
 def pace_of(rows: Sequence[Mapping[Any, Any]], scored: Collection[int], images: int, views: int) -> Pace:
     """From the rows of at least one epoch; `images` were validated at `views` each after a plain epoch.
 
-    The first epoch of several is left out: it warms a worker up, on digits for as long again as an epoch takes.
+    The first epoch of several is left out, unless it alone is a plain one: it warms a worker up, on digits for as long
+    again as an epoch takes.
     """
-    plain = [row for row in rows if row["epoch"] not in scored] or list(rows)
-    plain = plain[1:] or plain
-    late = [row for row in rows if row["epoch"] in scored] or plain
+    warm = rows[1:] or rows
+    plain = [row for row in warm if row["epoch"] not in scored]
+    plain = plain or [row for row in rows if row["epoch"] not in scored] or list(warm)
+    late = [row for row in warm if row["epoch"] in scored] or plain
     return Pace(
         median(row["seconds"] for row in plain),
         median(row["seconds"] for row in late),

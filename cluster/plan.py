@@ -239,12 +239,12 @@ def _budget(flags: argparse.Namespace, space: Space) -> Budget:
     """What the search may cost; an epoch budget must have room for the promotion and something to choose from."""
     budget = Budget(seconds_of(flags.time_budget, "--time-budget") if flags.time_budget else None, flags.epoch_budget)
     promotion, epochs = _promotion(flags, space), int(space.fields["epochs"])
-    least = promotion.count * (promotion.folds * epochs + _grace_period(flags))
+    least = promotion.count * (promotion.folds * epochs + min(_grace_period(flags), epochs))
     if budget.epochs is not None and budget.epochs < least:
         raise InputError(
             f"--epoch-budget must be at least {least}, got {budget.epochs}: promotion alone takes "
             f"{promotion.count} members x {promotion.folds} folds x {epochs} epochs "
-            "(--promotion, --promote, --folds, --epochs)"
+            "(--promotion, --promote, --folds, --epochs), and each must be found in its first epochs (--grace-period)"
         )
     return budget
 

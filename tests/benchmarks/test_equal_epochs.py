@@ -42,6 +42,13 @@ def test_rules_are_compared_in_pairs_and_only_where_all_pools_tell() -> None:
     np.testing.assert_allclose(error.loc["r"], [0.1, np.nan], atol=1e-12)
 
 
+def test_too_few_recipes_are_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / "made.png"
+    equal_epochs.main([str(made_up(tmp_path / "made.csv.gz")), "--trials", "9", "--figure", str(picture)])
+    assert "note: made.csv.gz has too few recipes for searches of 9 trials" in capsys.readouterr().out
+    assert not picture.exists()
+
+
 def test_the_tables_and_the_picture_of_stored_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, picture = made_up(tmp_path / "made.csv.gz"), tmp_path / "made.png"
     words = ["--trials", "4", "6", "9", "--epochs", "24", "--draws", "3", "--figure", str(picture)]

@@ -67,6 +67,8 @@ def test_how_much_an_early_epoch_says_of_the_last_one(tmp_path: Path, capsys: py
     save_curves(path, table)
     stopping.tell_early(load_pools(path))
     assert "| 0.00 (-1.00–1.00) | 1.00 (1.00–1.00) |" in capsys.readouterr().out
+    stopping.tell_early(load_pools(made_up(tmp_path / "short.csv.gz", epochs=2)))
+    assert "| after epoch 1 |\n|---|\n| 1.00 (1.00–1.00) |" in capsys.readouterr().out
 
 
 def test_too_few_recipes_are_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

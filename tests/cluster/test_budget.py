@@ -70,6 +70,8 @@ def test_the_epoch_that_warms_up_is_not_the_pace() -> None:
     assert pace_of(rows, {2}, 50, 2).epoch_s == 4.0
     assert pace_of(rows[:2], {2}, 50, 2).epoch_s == 9.0, "there is no other plain one"
     assert pace_of(rows, {5}, 50, 2).epoch_s == 5.0
+    assert pace_of(rows, {1, 3}, 50, 2) == Pace(6.0, 4.0, 0.01), "nor is it that of a scored epoch"
+    assert pace_of(rows[:1], {1, 3}, 50, 2) == Pace(9.0, 9.0, 0.01)
 
 
 def remaining(number: int, training_s: tuple[float, ...], epochs: int, prediction_s: tuple[float, ...]) -> Remaining:

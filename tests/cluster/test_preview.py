@@ -73,6 +73,8 @@ def test_the_grace_period_moves_the_rungs(
     assert "(grace 1, factor 3, rungs 1, 3)" in capsys.readouterr().out
     assert search.main([*words, "--grace-period", "4", "--epoch-budget", "31"]) == 2
     assert "--epoch-budget must be at least 32, got 31" in capsys.readouterr().err
+    assert search.main([*words, "--grace-period", "100", "--epoch-budget", "35"]) == 2
+    assert "--epoch-budget must be at least 36, got 35" in capsys.readouterr().err, "no trial has more than 6 epochs"
 
 
 def test_the_data_is_listed_once_in_a_command(planned: Planned, monkeypatch: pytest.MonkeyPatch) -> None:
