@@ -23,9 +23,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.replays.picture import epochs_figure
-from benchmarks.replays.pool import Pool, load_pools, outcome
-from benchmarks.replays.replay import Rule
-from benchmarks.stopping import DEFAULT, NONE, STORED, Asked, our_rules, searches
+from benchmarks.replays.pool import Pool, outcome
+from benchmarks.stopping import DEFAULT, NONE, NOT_STOPPED, asked_curves, our_rules, searches
 from trainables.bar import bar
 from trainables.scores import METRICS
 
@@ -36,7 +35,7 @@ ACCURACIES = ("picked", "of 2")
 def replayed(search: Pool) -> Iterator[dict[str, object]]:
     """A row a rule: what a search trains, and whom it hands over."""
     trials, epochs = search.size
-    for asked in [Asked(NONE, lambda trials, epochs: Rule()), *our_rules()]:
+    for asked in [NOT_STOPPED, *our_rules()]:
         found = outcome(search, METRICS[0], asked.make(trials, epochs), SLOTS)
         row = {"pool": search.name, "rule": asked.name, "trials": trials}
         yield row | {"epochs": found.epochs, "picked": found.picked, "of 2": found.promoted}
@@ -100,12 +99,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--known-good", type=int, default=2, help="first recipes that every search begins with")
     flags = parser.parse_args(arguments)
     found = {}
-    for path in flags.files or sorted(STORED.glob("*.csv.gz")):
-        pools = load_pools(path)
+    for path, pools in asked_curves(flags.files, flags.trials):
         name = path.name.split(".")[0]
-        if all(pool.size[0] < min(flags.trials) for pool in pools):
-            print(f"note: {path.name} has too few recipes for searches of {min(flags.trials)} trials")
-            continue
         found[name] = all_replayed(pools, flags)
         n = sum(1 for pool, size in product(pools, flags.trials) if size <= pool.size[0]) * flags.draws
         tell(found[name], flags.epochs, f"{name}, n = {n} searches a rule, {len(pools)} data seeds")

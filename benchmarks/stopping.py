@@ -61,6 +61,9 @@ class Asked:
     """From trials and epochs."""
 
 
+NOT_STOPPED = Asked(NONE, lambda trials, epochs: Rule())
+
+
 def our_rules() -> Iterator[Asked]:
     """Every grace and factor."""
     for grace, factor in product(GRACES, FACTORS):
@@ -92,6 +95,16 @@ def other_rules() -> Iterator[Asked]:
         )
 
 
+def asked_curves(files: list[Path], trials: list[int]) -> Iterator[tuple[Path, list[Pool]]]:
+    """The files, or all that are stored, with their pools; those that no size of search can be drawn from are named."""
+    for path in files or sorted(STORED.glob("*.csv.gz")):
+        pools = load_pools(path)
+        if all(pool.size[0] < min(trials) for pool in pools):
+            print(f"note: {path.name} has too few recipes for searches of {min(trials)} trials")
+        else:
+            yield path, pools
+
+
 def searches(pool: Pool, sizes: list[int], draws: int, known_good: int) -> Iterator[Pool]:
     """Random searches of each size that the pool has recipes for, the same ones every time."""
     recipes = pool.size[0]
@@ -108,8 +121,7 @@ def compared(search: Pool, slots: int, metric: str) -> Iterator[dict[str, object
     trials, epochs = search.size
     base = outcome(search, metric, Rule(), slots)
     about = {"pool": search.name, "trials": trials, "slots": slots, "metric": metric}
-    rules = [Asked(NONE, lambda trials, epochs: Rule()), *our_rules()]
-    for asked in [*rules, *(other_rules() if metric == METRICS[0] else ())]:
+    for asked in [NOT_STOPPED, *our_rules(), *(other_rules() if metric == METRICS[0] else ())]:
         found = outcome(search, metric, asked.make(trials, epochs), slots)
         yield about | {
             "rule": asked.name,
@@ -225,11 +237,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--slots", type=int, nargs="+", default=[2, 4])
     flags = parser.parse_args(arguments)
     tables, told = {}, {}
-    for path in flags.files or sorted(STORED.glob("*.csv.gz")):
-        pools = load_pools(path)
-        if all(pool.size[0] < min(flags.trials) for pool in pools):
-            print(f"note: {path.name} has too few recipes for searches of {min(flags.trials)} trials")
-            continue
+    for path, pools in asked_curves(flags.files, flags.trials):
         found, end_se = all_compared(pools, flags), float(np.mean([pool.end_se for pool in pools]))
         tell_early(pools)
         tell_all(found, f"{path.name}: {', '.join(str(pool.size[0]) for pool in pools)} recipes", end_se)

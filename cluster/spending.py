@@ -244,8 +244,6 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
             self._ended_for = self._plan.budget
         return self.over
 
-    # When it is over.
-
     def _note_delay(self, number: int, seconds: float) -> None:
         """How long a worker took to begin, besides the epoch itself."""
         now = time.monotonic()
@@ -255,6 +253,8 @@ class Spending(Callback, Stopper):  # type: ignore[misc]
         elif ready is not None:
             self._turnovers.append(max(0.0, now - ready - seconds))
             self._costs.turnover_s = median(self._turnovers)
+
+    # When it is over.
 
     def _reached(self) -> bool:
         budget, slots = self._plan.budget, min(self._slots.concurrent, max(1, len(self._leaders.running)))

@@ -18,6 +18,8 @@ OTHERS = {
     "successive halving, grace 1": ("v", "#e7cb94"),
     "successive halving, grace 2": ("v", "#b8860b"),
 }
+EQUAL_EPOCHS = {"ours, grace 1, factor 3": "#9ecae1", "ours, grace 1, factor 4": "#41ab5d"}
+"""Rules that are drawn over epochs, beside the shipped one and no stopping; all are in the table."""
 
 
 def stopping_figure(tables: Mapping[str, tuple[pd.DataFrame, float]], shipped: str) -> Figure:
@@ -57,10 +59,6 @@ def _draw(axes: Axes, rows: pd.DataFrame, label: str, marker: str, colour: str, 
         if "factor" in str(name):
             place = (row["share"], row["lost"])
             axes.annotate(str(name)[-1], place, xytext=(5, 4), textcoords="offset points", fontsize=7, color=colour)
-
-
-EQUAL_EPOCHS = {"ours, grace 1, factor 3": "#9ecae1", "ours, grace 1, factor 4": "#41ab5d"}
-"""Rules that are drawn beside the shipped one, and no stopping; all are in the table."""
 
 
 def epochs_figure(found: Mapping[str, pd.DataFrame], shipped: str, none: str) -> Figure:
